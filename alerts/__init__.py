@@ -1,0 +1,1 @@
+"""What must be done: baselines and spikes, levels, incidents, tickets, channels, deadlines."""

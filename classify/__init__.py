@@ -1,0 +1,1 @@
+"""What a mention says: sentiment, intent, tags, flags; the model, the taxonomy, training and evaluation."""

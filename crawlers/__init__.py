@@ -1,0 +1,1 @@
+"""How mentions are found: one folder a platform (spider, pages, parser), browser sessions, manners."""

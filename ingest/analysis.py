@@ -1,0 +1,86 @@
+"""What the classifier says of a mention, and the classified mention. Names are the contract with search and alerts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import orjson
+from pydantic import Field, ValidationError
+
+from ingest.errors import Poison
+from ingest.mention import Frozen, Mention, poison_from
+
+SentimentLabel = Literal["negative", "neutral", "positive"]
+Intent = Literal["complaint", "suggestion", "question", "praise", "other"]
+Flag = Literal["empty", "default_review", "advertisement", "template", "off_topic", "sarcasm", "safety", "unsure"]
+
+
+class Sentiment(Frozen):
+    """Probabilities sum to 1 (to rounding); ``label`` is the decision, which need not be the largest when unsure."""
+
+    label: SentimentLabel
+    positive: float = Field(ge=0, le=1)
+    neutral: float = Field(ge=0, le=1)
+    negative: float = Field(ge=0, le=1)
+
+
+class TagOpinion(Frozen):
+    """One tag of the taxonomy, with the sentiment of the words it rests on.
+
+    ``tag`` is ``组/标签``; ``span`` is [start, end) in characters of ``Mention.full_text``, null when it rests on the whole.
+    """
+
+    tag: str
+    sentiment: SentimentLabel
+    confidence: float = Field(ge=0, le=1)
+    span: tuple[int, int] | None = None
+
+
+class Analysis(Frozen):
+    """One mention's analysis. ``severity`` 0-10; ``model`` is name/version of what answered."""
+
+    sentiment: Sentiment
+    intent: Intent
+    tags: tuple[TagOpinion, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    severity: float = Field(ge=0, le=10)
+    severity_reason: str = ""
+    model: str
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(self.model_dump(mode="json"))
+
+
+class ClassifiedMention(Mention):
+    """A mention with its analysis: what ``mentions.classified`` carries and the index stores."""
+
+    analysis: Analysis
+
+
+def classified(mention: Mention, analysis: Analysis) -> ClassifiedMention:
+    """Join the two without validating the mention again."""
+    return ClassifiedMention.model_construct(
+        _fields_set=mention.model_fields_set | {"analysis"}, **dict(mention), analysis=analysis
+    )
+
+
+def classified_from_json(data: bytes) -> ClassifiedMention:
+    """Read a classified mention from the wire. Raises Poison naming the field."""
+    try:
+        return ClassifiedMention.model_validate_json(data)
+    except ValidationError as error:
+        raise poison_from(error) from error
+
+
+__all__ = [
+    "Analysis",
+    "ClassifiedMention",
+    "Flag",
+    "Intent",
+    "Poison",
+    "Sentiment",
+    "SentimentLabel",
+    "TagOpinion",
+    "classified",
+    "classified_from_json",
+]

@@ -1,0 +1,242 @@
+"""The record: one ``Mention`` of the brand, as it is streamed, indexed and judged.
+
+Field names are the contract between rooms and are what users see in JSON; they are described in DESIGN.md's table
+and here. Instants are timezone-aware UTC. All text is already cleaned and masked: see :mod:`ingest.privacy`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from ingest.errors import Poison
+
+MAX_TEXT = 200_000
+"""Longest text kept, in characters; a longer one is a dead letter (nothing a person writes is longer)."""
+
+FUTURE_TOLERANCE = timedelta(hours=26)
+"""How far ``created_at`` may lie after the capture: clocks differ, and a date without a time is a whole day."""
+
+Kind = Literal["review", "question", "answer", "post", "video", "article", "comment", "survey", "call"]
+Precision = Literal["second", "minute", "hour", "day", "month"]
+RatingScale = Literal["5", "3"]
+
+_SOURCE = re.compile(r"(jd|tmall|xiaohongshu|douyin|zhihu|import:[\w\-.]{1,64})")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return value.astimezone(UTC)
+
+
+def _source(value: str) -> str:
+    if not _SOURCE.fullmatch(value):
+        raise ValueError("not a known source; imports are import:<name>")
+    return value
+
+
+def storable(text: str) -> str:
+    """Replace NUL and lone surrogates by U+FFFD: no store and no UTF-8 can hold them."""
+    return _UNSTORABLE.sub("�", text)
+
+
+def _no_float(value: Any) -> Any:
+    # A 19-digit id that went through a float has already lost digits: refuse instead of storing a wrong id.
+    if isinstance(value, float):
+        raise ValueError("an id came as a float and has lost digits")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+Source = Annotated[str, AfterValidator(_source)]
+NativeId = Annotated[str, BeforeValidator(_no_float)]
+Text = Annotated[str, AfterValidator(storable), Field(max_length=MAX_TEXT)]
+Count = Annotated[int, Field(ge=0)] | None
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Product(Frozen):
+    """What is talked about. ``id`` groups SKUs of one product, ``sku`` is the variant bought, ``spec`` its words."""
+
+    id: NativeId | None = None
+    sku: NativeId | None = None
+    name: Text | None = None
+    spec: Text | None = None
+
+
+class Author(Frozen):
+    """Who wrote. ``key`` is the installation's HMAC of the platform's id: no nickname, no platform id."""
+
+    key: str | None = None
+    is_seller: bool = False
+    is_brand: bool = False
+
+
+class Append(Frozen):
+    """A 追评. ``created_at`` is null where the platform only says "N days later" and the base is unknown."""
+
+    text: Text
+    created_at: Instant | None = None
+
+
+class Media(Frozen):
+    type: Literal["image", "video"]
+    url: Text
+
+
+class Matched(Frozen):
+    """Why it was collected: brand words in the text, and the query that found it."""
+
+    words: tuple[str, ...] = ()
+    query: str | None = None
+
+
+class Revision(Frozen):
+    """``hash`` of the content; ``number`` orders revisions of one mention: capture time, ms since the epoch.
+
+    Capture time needs no memory, so any two ways in (spider, HAR, export) agree on which is newer.
+    """
+
+    hash: str
+    number: int = Field(ge=0)
+
+
+class Raw(Frozen):
+    """Where it was read. ``sha256`` is of the payload's bytes; ``parser`` is name/version."""
+
+    url: Text | None = None
+    captured_at: Instant
+    sha256: str | None = None
+    parser: str
+
+
+class Mention(Frozen):
+    """One thing somebody said, from one place. Build it with :func:`make_mention`."""
+
+    id: str = Field(max_length=300)
+    source: Source
+    kind: Kind
+    parent_id: str | None = None
+    title: Text | None = None
+    text: Text = ""
+    empty_text: bool = False
+    rating: int | None = Field(default=None, ge=1, le=5)
+    rating_scale: RatingScale | None = None
+    created_at: Instant
+    created_precision: Precision = "second"
+    collected_at: Instant
+    url: Text | None = None
+    product: Product | None = None
+    author: Author = Author()
+    region: str | None = None
+    likes: Count = None
+    replies: Count = None
+    shares: Count = None
+    views: Count = None
+    approximate: bool = False
+    appends: tuple[Append, ...] = ()
+    seller_reply: Text | None = None
+    media: tuple[Media, ...] = ()
+    matched: Matched = Matched()
+    revision: Revision
+    raw: Raw
+
+    @model_validator(mode="after")
+    def _id_fits(self) -> Self:
+        prefix = f"{self.source}:{self.kind}:"
+        if not self.id.startswith(prefix) or len(self.id) == len(prefix):
+            raise ValueError(f"id must be {prefix}<native id>")
+        if self.empty_text and self.text:
+            raise ValueError("empty_text with a text")
+        if self.created_at > self.collected_at + FUTURE_TOLERANCE:
+            raise ValueError(f"created_at lies in the future of its capture ({self.created_at.date()})")
+        return self
+
+    @property
+    def has_content(self) -> bool:
+        """False when there is nothing to index: no words, no rating, no picture."""
+        return bool(self.text or self.title or self.appends or self.media or self.rating)
+
+    @property
+    def full_text(self) -> str:
+        """Title, text and appends, one a line: what is classified and what a query searches."""
+        parts = [self.title or "", self.text, *(append.text for append in self.appends)]
+        return "\n".join(part for part in parts if part)
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON, one line."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
+
+CONTENT_FIELDS = ("title", "text", "empty_text", "rating", "product", "appends", "seller_reply", "media")
+"""What makes a new revision. Counts (likes, replies) move all the time and are no edit."""
+
+
+def content_hash(fields: dict[str, Any]) -> str:
+    """16 hex digits over :data:`CONTENT_FIELDS`; media by number only, as their URLs are signed anew each time."""
+    kept = {name: fields.get(name) for name in CONTENT_FIELDS if name != "media"}
+    kept["media"] = len(fields.get("media") or ())
+    plain = orjson.dumps(kept, default=lambda o: o.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return sha256(plain).hexdigest()[:16]
+
+
+def millis(instant: datetime) -> int:
+    """Milliseconds since the epoch."""
+    return int(instant.timestamp() * 1000)
+
+
+def make_mention(*, native_id: object, source: str, kind: str, raw: Raw, **fields: Any) -> Mention:
+    """Build a valid mention: the id, the revision and ``collected_at`` follow from the rest.
+
+    Raises Poison naming the field that does not fit.
+    """
+    text_fields = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
+    if native_id is None or native_id == "" or isinstance(native_id, float | bool):
+        raise Poison("missing, or a float that has lost digits", field="id")
+    try:
+        return Mention(
+            id=f"{source}:{kind}:{storable(str(native_id))}",
+            source=source,
+            kind=kind,
+            collected_at=raw.captured_at,
+            revision=Revision(hash=content_hash(text_fields), number=max(0, millis(raw.captured_at))),
+            raw=raw,
+            **text_fields,
+        )
+    except ValidationError as error:
+        raise poison_from(error) from error
+    except (TypeError, UnicodeEncodeError) as error:  # an unserialisable value or an odd key
+        raise Poison(str(error)) from error
+
+
+def poison_from(error: ValidationError) -> Poison:
+    """The first complaint of pydantic as our error: names the field, never shows the value (it may be personal)."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "record"
+    return Poison(first["msg"], field=where)
+
+
+def mention_from_json(data: bytes) -> Mention:
+    """Read a record from the wire. Raises Poison naming the field."""
+    try:
+        return Mention.model_validate_json(data)
+    except ValidationError as error:
+        raise poison_from(error) from error

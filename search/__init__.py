@@ -1,0 +1,1 @@
+"""Where mentions are found again: the query language, the index, exports."""

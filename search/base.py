@@ -1,0 +1,105 @@
+"""The index's contract. Every backend passes ``tests/contract/index_suite.py``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ingest.analysis import ClassifiedMention
+from search.query import Node
+
+Outcome = Literal["indexed", "revised", "duplicate", "empty"]
+Sort = Literal["relevance", "newest", "oldest", "likes", "severity"]
+Facet = Literal["source", "sentiment", "intent", "tag", "product", "region", "kind", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A classified mention as it comes off the log.
+
+    ``origin`` is the position (topic, partition, offset) of the *collected* record it came from; within a partition
+    origins come in rising order, and one at or below the highest already counted is a redelivery.
+    ``replay`` is the id of the dead letter it was replayed from, if it was: then the order of origins says nothing.
+    """
+
+    mention: ClassifiedMention
+    origin: tuple[str, int, int] | None = None
+    replay: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """``highlights``: [start, end) character ranges of the matched words, by field ("title", "text", "appends.0", ...)."""
+
+    mention: ClassifiedMention
+    copies: int = 1
+    highlights: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """``total`` is exact. ``cursor`` fetches the next page, null at the end."""
+
+    hits: Sequence[Hit]
+    total: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything beside the hits, for one query: exact counts.
+
+    ``facets``: facet -> value -> mentions, most first. ``by_day``: ISO date in Beijing -> sentiment -> mentions.
+    """
+
+    total: int
+    facets: Mapping[Facet, Mapping[str, int]]
+    by_day: Mapping[str, Mapping[str, int]]
+
+
+class Index(ABC):
+    """Searchable mentions.
+
+    A query word matches when the text contains it (NFKC, lower case, white space folded), with recall and precision
+    1.0 against a plain scan; see :mod:`search.query`. All methods may raise Retryable.
+    """
+
+    @abstractmethod
+    def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Upsert a batch; on return it is durable and searchable. Deliver twice, in any order: the same index.
+
+        A mention whose ``revision.number`` is not higher than the stored one's never replaces it. ``empty``: nothing
+        to index (``has_content`` is false). ``duplicate``: same id and same content again (or an older revision);
+        ``copies`` of the stored one grows by one. ``revised``: a newer revision replaced an older one.
+        Counts (:meth:`counts`) move only for deliveries that are no redelivery, atomically with the documents.
+        """
+
+    @abstractmethod
+    def search(self, query: Node, *, sort: Sort = "newest", limit: int = 20, cursor: str | None = None) -> Results:
+        """One page of results."""
+
+    @abstractmethod
+    def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:
+        """All results, one by one, in bounded memory."""
+
+    @abstractmethod
+    def summary(self, query: Node, *, top: int = 20) -> Summary:
+        """Facets and the histogram of a query."""
+
+    @abstractmethod
+    def get(self, mention_id: str) -> Hit | None:
+        """One mention."""
+
+    @abstractmethod
+    def delete_by_author(self, author_key: str) -> int:
+        """Erase an author's mentions; how many. They count as ``erased``."""
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, int]:
+        """``indexed``, ``revised``, ``duplicate``, ``empty``, ``erased`` (how often each came, exactly) and ``documents``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything; idempotent."""
