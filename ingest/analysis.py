@@ -27,7 +27,8 @@ class Sentiment(Frozen):
 class TagOpinion(Frozen):
     """One tag of the taxonomy, with the sentiment of the words it rests on.
 
-    ``tag`` is ``组/标签``; ``span`` is [start, end) in characters of ``Mention.full_text``, null when it rests on the whole.
+    ``tag`` is ``组/标签``; ``span`` is [start, end) in characters of ``Mention.full_text``, null when it rests
+    on the whole.
     """
 
     tag: str

@@ -62,9 +62,9 @@ class Consumer(ABC):
 
     @abstractmethod
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
-        """Up to ``max_records`` next records, in offset order within a partition; waits at most ``timeout`` seconds for one.
+        """Up to ``max_records`` next records, in offset order within a partition.
 
-        Raises Unavailable when the log cannot be reached.
+        Waits at most ``timeout`` seconds for one. Raises Unavailable when the log cannot be reached.
         """
 
     @abstractmethod
@@ -134,7 +134,10 @@ class EventLog(ABC):
 
     @abstractmethod
     def trim(self, topic: str, before: datetime) -> int:
-        """Drop records appended before ``before`` that every known group has passed; how many. Offsets do not change."""
+        """Drop records appended before ``before`` that every known group has passed; how many.
+
+        Offsets do not change.
+        """
 
     def lag(self, topic: str, group: str) -> int:
         """Records appended but not committed by ``group``."""
