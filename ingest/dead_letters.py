@@ -1,0 +1,179 @@
+"""Dead letters: what can never pass, parked with its original bytes, listed and replayed by a person.
+
+The topic ``dead_letters`` is the store. A letter's key is its id (``stage:topic:partition:offset``); a later record
+with the same key and the header ``resolved`` closes it, so the topic can be compacted. Effects of a crash between
+parking and committing are absorbed: the same letter twice is one letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from ingest.clock import Clock
+from ingest.errors import ShengwenError, UserError
+from ingest.log.base import EventLog, Outgoing, Record, Topics
+
+COLLECT = "collect"
+"""The stage before the log: a payload or an imported row that gave no valid mention."""
+MAX_ERROR = 500
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One parked record. ``payload`` is the original bytes, sealed (see :meth:`Privacy.lock`) when ``sealed``.
+
+    ``origin`` is where the record stood (empty topic for stage ``collect``); ``headers`` are that record's own.
+    """
+
+    id: str
+    stage: str
+    error: str
+    kind: str
+    attempts: int
+    at: datetime
+    source: str
+    key: str
+    origin: tuple[str, int, int]
+    headers: Mapping[str, str]
+    payload: bytes
+    sealed: bool
+    resolved: str = ""
+
+
+def letter_for_record(stage: str, record: Record, error: Exception, attempts: int, clock: Clock) -> Outgoing:
+    """Park a record of a topic; its bytes were masked before they were streamed."""
+    head = {
+        "stage": stage,
+        "error": str(error)[:MAX_ERROR],
+        "kind": type(error).__name__,
+        "attempts": str(attempts),
+        "at": clock.now().isoformat(),
+        "source": record.key.rpartition(":")[0].rpartition(":")[0],
+        "key": record.key,
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        **{f"h.{name}": value for name, value in record.headers.items()},
+    }
+    return Outgoing(f"{stage}:{record.position}", record.value, head)
+
+
+def letter_for_payload(
+    source: str, sealed: bytes, plain: bytes, error: ShengwenError, clock: Clock, context: Mapping[str, str]
+) -> Outgoing:
+    """Park what gave no mention. ``sealed`` is ``Privacy.lock(plain)``; ``context`` is what a replay needs.
+
+    The id follows from the source, the bytes and the error: the same broken payload fetched twice is one letter.
+    """
+    digest = sha256(b"\0".join([source.encode(), plain, str(error).encode("utf-8", "replace")])).hexdigest()[:24]
+    head = {
+        "stage": COLLECT,
+        "error": str(error)[:MAX_ERROR],
+        "kind": type(error).__name__,
+        "attempts": "1",
+        "at": clock.now().isoformat(),
+        "source": source,
+        "sealed": "1",
+        **{f"h.{name}": value for name, value in context.items()},
+    }
+    return Outgoing(f"{COLLECT}:{source}:{context.get('row', '')}:{digest}", sealed, head)
+
+
+def _read(record: Record) -> DeadLetter:
+    head = record.headers
+    at = datetime.fromisoformat(head["at"]) if "at" in head else record.timestamp
+    return DeadLetter(
+        id=record.key,
+        stage=head.get("stage", ""),
+        error=head.get("error", ""),
+        kind=head.get("kind", ""),
+        attempts=int(head.get("attempts", "1")),
+        at=at.astimezone(UTC),
+        source=head.get("source", ""),
+        key=head.get("key", ""),
+        origin=(head.get("topic", ""), int(head.get("partition", "0")), int(head.get("offset", "-1"))),
+        headers={name[2:]: value for name, value in head.items() if name.startswith("h.")},
+        payload=record.value,
+        sealed="sealed" in head,
+    )
+
+
+class DeadLetters:
+    """Reads and closes the letters of a log."""
+
+    def __init__(self, log: EventLog, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+
+    def _records(self) -> Iterator[Record]:
+        for partition, end in self._log.end_offsets(Topics.DEAD_LETTERS).items():
+            offset = 0
+            while offset < end:
+                batch = self._log.read(Topics.DEAD_LETTERS, partition, offset, _PAGE)
+                if not batch:
+                    break
+                yield from batch
+                offset = batch[-1].offset + 1
+
+    def open(self) -> list[DeadLetter]:
+        """Letters that nobody has closed, oldest first, without doubles."""
+        letters: dict[str, DeadLetter] = {}
+        for record in self._records():
+            if "resolved" in record.headers:
+                letters.pop(record.key, None)
+            elif record.key not in letters:
+                letters[record.key] = _read(record)
+        return list(letters.values())
+
+    def counts(self) -> Mapping[str, int]:
+        """``open``; ``collect``: open ones of stage collect; ``returned``: how many went back into mentions.collected
+        from a later stage (they were counted as collected twice)."""
+        opened: dict[str, str] = {}
+        returned = 0
+        for record in self._records():
+            how = record.headers.get("resolved")
+            if how is None:
+                opened.setdefault(record.key, record.headers.get("stage", ""))
+            elif opened.pop(record.key, None) not in (None, COLLECT):
+                returned += how == Topics.COLLECTED
+        return {
+            "open": len(opened),
+            "collect": sum(stage == COLLECT for stage in opened.values()),
+            "returned": returned,
+        }
+
+    def by_source(self, source: str) -> int:
+        """Open letters of one source."""
+        return sum(letter.source == source for letter in self.open())
+
+    def get(self, letter_id: str) -> DeadLetter:
+        """One open letter. Raises UserError when there is none of that id."""
+        for letter in self.open():
+            if letter.id == letter_id:
+                return letter
+        raise UserError(f"没有编号为 {letter_id} 的死信；用 shengwen dead-letters list 查看现有的")
+
+    def replay(self, letter: DeadLetter) -> str:
+        """Put a stage's record back on its topic and close the letter; the topic's name.
+
+        Raises UserError for a letter of stage ``collect``: its payload goes through the parser again instead.
+        """
+        topic = letter.origin[0]
+        if not topic:
+            raise UserError("这条死信来自采集阶段，需要重新解析")
+        headers = {**letter.headers, "replay": letter.id}
+        done = f"replay:{letter.id}"
+        if self._log.checkpoint(done) is None:  # set: a crash came between these two steps
+            back = Outgoing(letter.key, letter.payload, headers)
+            self._log.produce(topic, [back], checkpoint=(done, self._clock.now().isoformat()))
+        self.close(letter, topic)
+        return topic
+
+    def close(self, letter: DeadLetter, how: str) -> None:
+        """Mark as settled: ``how`` is the topic it went back to, or ``dropped``."""
+        head = {"resolved": how, "at": self._clock.now().isoformat()}
+        self._log.produce(Topics.DEAD_LETTERS, [Outgoing(letter.id, b"", head)])
