@@ -1,0 +1,182 @@
+"""An import: a file's rows into the log, with a place to go on from.
+
+The place is stored by the log together with the records (one transaction on the embedded log), so Ctrl-C and kill -9
+lose no row and stream none twice. The same file under the same name is the same job: once finished, it is not
+streamed again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ingest.clock import Clock
+from ingest.dead_letters import letter_for_payload
+from ingest.errors import Poison, ShengwenError, UserError
+from ingest.imports.mapping import TEXT_HEADINGS, guess_mapping
+from ingest.imports.rows import draft_from_row
+from ingest.imports.tables import BadRow, Row, open_table
+from ingest.log.base import EventLog, Outgoing, Topics
+from ingest.mention import Kind, Matched, Mention, Raw
+from ingest.privacy import Privacy
+
+PARSER = "import/1"
+BATCH = 500
+
+
+@dataclass(slots=True)
+class ImportState:
+    """How far a job is, as stored. ``rows`` read, of them ``collected`` (in the log) and ``dead`` (parked).
+
+    ``before``: the index's counts of this source when the job began, to tell what this job added.
+    """
+
+    rows: int = 0
+    collected: int = 0
+    dead: int = 0
+    finished: bool = False
+    before: dict[str, int] | None = None
+
+
+class ImportJob:
+    """One file under one source name. ``columns`` and ``mapping`` are known once :meth:`run` has opened the file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        source: str,
+        log: EventLog,
+        privacy: Privacy,
+        clock: Clock,
+        kind: Kind = "review",
+        wanted: Mapping[str, str] | None = None,
+        match: Callable[[str], Matched] | None = None,
+    ) -> None:
+        self._path = path
+        self._source = source
+        self._kind = kind
+        self._log = log
+        self._privacy = privacy
+        self._clock = clock
+        self._wanted = dict(wanted or {})
+        self._match = match
+        self._digest = _digest(path)
+        identity = orjson.dumps([self._digest, source, kind, sorted(self._wanted.items())])
+        self.name = f"import:{sha256(identity).hexdigest()[:32]}"
+        self.mapping: Mapping[str, str] = {}
+
+    def state(self) -> ImportState:
+        """Where an earlier run of this job stopped, or a new state."""
+        stored = self._log.checkpoint(self.name)
+        return ImportState(**orjson.loads(stored)) if stored else ImportState()
+
+    def run(
+        self, stop: threading.Event, progress: Callable[[ImportState], None], before: Mapping[str, int]
+    ) -> ImportState:
+        """Stream what is left; returns at the end or when ``stop`` is set (then ``finished`` is false).
+
+        ``progress`` is called after each batch. Raises UserError for a file that is no table.
+        """
+        state = self.state()
+        if state.finished:
+            return state
+        if state.before is None:
+            state.before = dict(before)
+            self._save([], state)
+        with open_table(self._path, TEXT_HEADINGS) as table:
+            self.mapping = guess_mapping(table.columns, self._wanted)
+            good: list[Outgoing] = []
+            bad: list[Outgoing] = []
+            read = 0
+            for row in table.rows:
+                read += 1
+                if read <= state.rows:
+                    continue
+                outcome = self._convert(row)
+                if isinstance(outcome, Mention):
+                    good.append(Outgoing(outcome.id, outcome.to_json()))
+                else:
+                    bad.append(outcome)
+                if len(good) + len(bad) >= BATCH:
+                    self._flush(good, bad, read, state)
+                    progress(state)
+                    if stop.is_set():
+                        return state
+            self._flush(good, bad, read, state)
+        state.finished = True
+        self._save([], state)
+        progress(state)
+        return state
+
+    def _flush(self, good: list[Outgoing], bad: list[Outgoing], read: int, state: ImportState) -> None:
+        # Letters first: their ids follow from the row, so a crash in between parks the same letters again.
+        if bad:
+            self._log.produce(Topics.DEAD_LETTERS, bad)
+        state.rows = read
+        state.collected += len(good)
+        state.dead += len(bad)
+        self._save(good, state)
+        good.clear()
+        bad.clear()
+
+    def _save(self, records: list[Outgoing], state: ImportState) -> None:
+        value = orjson.dumps(asdict(state)).decode()
+        self._log.produce(Topics.COLLECTED, records, checkpoint=(self.name, value))
+
+    def _convert(self, row: Row | BadRow) -> Mention | Outgoing:
+        if isinstance(row, BadRow):
+            return self._park(row.number, row.raw, Poison(row.reason, field="row"))
+        try:
+            return mention_from_row(
+                row.cells, self.mapping, self._source, self._kind, self._privacy, self._clock, self._match
+            )
+        except Poison as error:
+            return self._park(row.number, _plain(row.cells), error)
+
+    def _park(self, number: int, raw: bytes, error: ShengwenError) -> Outgoing:
+        context = {
+            "row": f"{self.name.removeprefix('import:')[:12]}.{number}",
+            "kind": self._kind,
+            "mapping": orjson.dumps(dict(self.mapping)).decode(),
+        }
+        return letter_for_payload(self._source, self._privacy.lock(raw), raw, error, self._clock, context)
+
+
+def mention_from_row(
+    cells: Mapping[str, Any],
+    mapping: Mapping[str, str],
+    source: str,
+    kind: Kind,
+    privacy: Privacy,
+    clock: Clock,
+    match: Callable[[str], Matched] | None = None,
+) -> Mention:
+    """A row's mention, masked and validated. Raises Poison naming the field."""
+    now = clock.now()
+    draft = draft_from_row(cells, mapping, source=source, kind=kind, without_date=now)
+    matched = match(f"{draft.title or ''}\n{draft.text}") if match else None
+    return privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
+
+
+def _plain(cells: Mapping[str, Any]) -> bytes:
+    # The standard library's JSON also writes lone surrogates and integers beyond 64 bits, by escaping.
+    return json.dumps(cells, default=str).encode()
+
+
+def _digest(path: Path) -> str:
+    try:
+        hasher = sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
+    except OSError as error:
+        raise UserError(f"无法读取文件 {path}：{error.strerror}") from error
+    return hasher.hexdigest()

@@ -1,0 +1,245 @@
+"""Rows of a file: csv, tsv, txt, jsonl, xlsx, each also gzipped (but xlsx), in bounded memory.
+
+A row that cannot be read is still a row: it comes out as :class:`BadRow` and becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from io import TextIOWrapper
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any, cast
+
+from ingest.errors import UserError
+
+MAX_LINE = 16 * 1024 * 1024
+"""Longest line read, in characters; what is longer is a bad row, and is skipped without being held."""
+_SNIFF = 65_536
+_JSON_PEEK = 200
+csv.field_size_limit(MAX_LINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``number`` counts data rows from 1. ``cells``: by column, values as the file has them (str, number, dict)."""
+
+    number: int
+    cells: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    number: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``columns``: the heading, or ``["text"]`` for a list of texts without one."""
+
+    columns: Sequence[str]
+    rows: Iterator[Row | BadRow]
+
+
+@contextmanager
+def open_table(path: Path, text_headings: frozenset[str]) -> Iterator[Table]:
+    """Open a file by its ending. ``text_headings``: lower-case names that make a first line a heading.
+
+    Raises UserError for an ending or a content that cannot be a table.
+    """
+    kind = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    try:
+        if kind == ".xlsx":
+            with _open_xlsx(path) as table:
+                yield table
+        elif kind.removesuffix(".gz") in (".jsonl", ".ndjson"):
+            with _open_text(path) as file:
+                yield _json_table(_json_rows(file))
+        elif kind.removesuffix(".gz") in (".csv", ".tsv", ".txt"):
+            with _open_text(path) as file:
+                yield _delimited(file, kind.removesuffix(".gz"), text_headings)
+        else:
+            raise UserError(f"{path.name}：不支持这种文件，请用 csv、tsv、txt、jsonl、xlsx（可加 .gz）或 har")
+    except FileNotFoundError as error:
+        raise UserError(f"找不到文件 {path}") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} 是文件夹，请指定文件") from error
+    except PermissionError as error:
+        raise UserError(f"没有读取 {path} 的权限") from error
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{path.name}：压缩文件不完整或已损坏（{error}）") from error
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    with path.open("rb") as plain:
+        zipped = path.suffix.lower() == ".gz"
+        source = cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if zipped else plain
+        head = source.read(_SNIFF)
+        source.seek(0)
+        with TextIOWrapper(source, encoding=_encoding(head), errors="replace", newline="") as file:
+            yield file
+
+
+def _encoding(head: bytes) -> str:
+    """By its mark, else UTF-8 where it reads as that, else GB18030 (what Chinese store exports are)."""
+    for mark, name in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if head.startswith(mark):
+            return name
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # not final: a cut character at the end is no error
+    except UnicodeDecodeError:
+        return "gb18030"
+    return "utf-8"
+
+
+def _lines(file: IO[str]) -> Iterator[str | None]:
+    """Lines with their ends; None for one that was too long."""
+    while line := file.readline(MAX_LINE):
+        if len(line) >= MAX_LINE and not line.endswith("\n"):
+            while (rest := file.readline(MAX_LINE)) and not rest.endswith("\n"):
+                pass
+            yield None
+        else:
+            yield line
+
+
+def _json_table(rows: Iterator[Row | BadRow]) -> Table:
+    """Columns are the keys seen in the first rows; later rows may have others, which nobody mapped."""
+    first = list(islice(rows, _JSON_PEEK))
+    columns = dict.fromkeys(name for row in first if isinstance(row, Row) for name in row.cells)
+    return Table(list(columns) or ["text"], chain(first, rows))
+
+
+def _json_rows(file: IO[str]) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(_lines(file), 1):
+        if line is None:
+            yield BadRow(number, f"line longer than {MAX_LINE} characters", b"")
+            continue
+        if not line.strip():
+            yield Row(number, {"text": ""})
+            continue
+        try:
+            value = json.loads(line, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            yield BadRow(number, f"not JSON: {error}", line.encode("utf-8", "replace"))
+            continue
+        if isinstance(value, str):
+            yield Row(number, {"text": value})
+        elif isinstance(value, dict):
+            yield Row(number, value)
+        else:
+            yield BadRow(number, "neither an object nor a text", line.encode("utf-8", "replace"))
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _delimited(file: IO[str], ending: str, text_headings: frozenset[str]) -> Table:
+    first = next(_lines(file), None)
+    if first is None:
+        return Table(["text"], iter(()))
+    file.seek(0)
+    delimiter = "" if ending == ".txt" else _delimiter(first, ending)
+    heading = next(csv.reader([first.strip("\r\n")], delimiter=delimiter or ","), [])
+    known = [cell.strip().lower() in text_headings for cell in heading]
+    if not any(known) and (ending == ".txt" or len(heading) <= 1 or not delimiter):
+        # A list of texts: every line is one, whatever commas it holds.
+        return Table(["text"], _text_rows(file))
+    if ending == ".txt":
+        next(_lines(file), None)
+        return Table(["text"], _text_rows(file))
+    columns = [cell.strip() or f"列{i}" for i, cell in enumerate(heading, 1)]
+    return Table(columns, _csv_rows(file, delimiter or ",", columns))
+
+
+def _delimiter(first: str, ending: str) -> str:
+    if ending == ".tsv":
+        return "\t"
+    counts = {mark: first.count(mark) for mark in (",", "\t", ";", "|")}
+    best = max(counts, key=lambda mark: counts[mark])
+    return best if counts[best] else ""
+
+
+def _text_rows(file: IO[str]) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(_lines(file), 1):
+        if line is None:
+            yield BadRow(number, f"line longer than {MAX_LINE} characters", b"")
+        else:
+            yield Row(number, {"text": line.strip("\r\n")})
+
+
+def _csv_rows(file: IO[str], delimiter: str, columns: Sequence[str]) -> Iterator[Row | BadRow]:
+    reader = csv.reader((line if line is not None else "\n" for line in _lines(file)), delimiter=delimiter)
+    next(reader, None)
+    number = 0
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            number += 1
+            yield BadRow(number, f"not CSV: {error}", b"")
+            continue
+        if not cells and len(columns) > 1:
+            continue  # an empty line between rows is layout, not a row
+        number += 1
+        if len(cells) > len(columns):
+            raw = json.dumps(cells, ensure_ascii=False).encode("utf-8", "replace")
+            yield BadRow(number, f"{len(cells)} cells under {len(columns)} headings", raw)
+        else:
+            yield Row(number, dict(zip(columns, cells, strict=False)))
+
+
+@contextmanager
+def _open_xlsx(path: Path) -> Iterator[Table]:
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise UserError(f"{path.name}：不是有效的 xlsx 文件（{error}）") from error
+    try:
+        sheet = book.worksheets[0]
+        lines = sheet.iter_rows(values_only=True)
+        heading = next(lines, ())
+        columns = [str(cell).strip() if cell is not None else f"列{i}" for i, cell in enumerate(heading, 1)]
+        yield Table(columns or ["text"], _sheet_rows(lines, columns))
+    finally:
+        book.close()
+
+
+def _sheet_rows(lines: Iterator[tuple[Any, ...]], columns: Sequence[str]) -> Iterator[Row | BadRow]:
+    number = 0
+    for cells in lines:
+        if all(cell is None for cell in cells):
+            continue
+        number += 1
+        yield Row(number, {name: _plain(cell) for name, cell in zip(columns, cells, strict=False) if cell is not None})
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return int(cell)  # Excel keeps every number as a float; within 2^53 nothing was lost
+    if isinstance(cell, datetime | date | time):
+        return cell.isoformat()
+    return cell
