@@ -125,6 +125,7 @@ def main() -> None:
     alive: set[int] = set()
     for line in sys.stdin:
         request = json.loads(line)
+        answer: dict[str, Any]
         try:
             if "wait" in request:
                 answer = {"ok": _reap(request["wait"], request["seconds"])}

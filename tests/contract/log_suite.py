@@ -233,7 +233,9 @@ class LogSuite(ABC):
         with log.consumer(TOPIC, "g") as consumer:
             found = values(self.take(consumer, ends))
         whole = [found[start : start + batch] for start in range(0, ends, batch)]
-        assert all([v.split(b".")[0].split(b":")[1] for v in part] == [b"%d" % i for i in range(batch)] for part in whole)
+        assert all(
+            [v.split(b".")[0].split(b":")[1] for v in part] == [b"%d" % i for i in range(batch)] for part in whole
+        )
         assert all(len({v.split(b":")[0] for v in part}) == 1 for part in whole)
 
     def checkpoint_lag(self, kills: int) -> range:
@@ -289,7 +291,9 @@ class LogSuite(ABC):
             assert len(self.take(two, 6)) == 6
         assert (sum(log.committed(TOPIC, "one").values()), sum(log.committed(TOPIC, "two").values())) == (6, 0)
 
-    @pytest.mark.parametrize("names", [("a:b", "a_b"), ("a/b", "a b"), ("索引", "预警"), ("A", "a"), ("g" * 250, "g" * 249)])
+    @pytest.mark.parametrize(
+        "names", [("a:b", "a_b"), ("a/b", "a b"), ("索引", "预警"), ("A", "a"), ("g" * 250, "g" * 249)]
+    )
     def test_groups_with_similar_names_are_different_groups(self, log: EventLog, names: tuple[str, str]) -> None:
         log.produce(TOPIC, numbered(3))
         with log.consumer(TOPIC, names[0]) as one, log.consumer(TOPIC, names[1]) as two:
@@ -379,7 +383,8 @@ class LogSuite(ABC):
         count = self.poll_bytes // self.large + 8
         for n in range(count):
             log.produce(TOPIC, [Outgoing("k", b"%08d" % n + bytes(self.large - 8))])
-        sizes, found = [], []
+        sizes: list[int] = []
+        found: list[bytes] = []
         with log.consumer(TOPIC, "g") as consumer:
             deadline = time.monotonic() + self.patience
             while len(found) < count and time.monotonic() < deadline:
