@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final
@@ -27,6 +26,7 @@ from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
 from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import Matched, Mention, Raw
 from ingest.privacy import Privacy
+from ingest.relevance import Brand
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ BATCH_SECONDS: Final = 5.0
 """A batch is streamed when it holds this many mentions, or this long after its first."""
 DEAD_IN_ROW: Final = 100
 """So many dead letters without one good record between them: the parser is wrong, not the records."""
+
+NO_BRAND: Final = Brand()
 
 _KEPT_PARAMS: Final = frozenset(
     "productId sku page score sortType itemId sellerId currentPage order keyword offset limit order_by "
@@ -87,7 +89,7 @@ class Pipeline:
         clock: Clock,
         *,
         platform: str,
-        brand_words: Sequence[str] = (),
+        brand: Brand = NO_BRAND,
         batch_size: int = BATCH_SIZE,
         batch_seconds: float = BATCH_SECONDS,
     ) -> None:
@@ -96,7 +98,7 @@ class Pipeline:
         self._privacy = privacy
         self._clock = clock
         self._platform = platform
-        self._words = tuple((word, _plain(word)) for word in brand_words if word.strip())
+        self._brand = brand
         self._size = batch_size
         self._seconds = batch_seconds
         self._batch: dict[str, Mention] = {}
@@ -208,8 +210,7 @@ class Pipeline:
             taken.unsettled.append(item_id)
 
     def _matched(self, draft: Draft, query: str) -> Matched:
-        text = _plain("\n".join([draft.title or "", draft.text, *(a.text for a in draft.appends)]))
-        return Matched(words=tuple(word for word, plain in self._words if plain in text), query=query)
+        return self._brand.match("\n".join([draft.title or "", draft.text, *(a.text for a in draft.appends)]), query)
 
     def _park(self, error: Poison, plain: bytes, context: Mapping[str, str], taken: Taken) -> None:
         taken.dead += 1
@@ -221,10 +222,6 @@ class Pipeline:
         if self._dead_in_row >= DEAD_IN_ROW:
             self.flush()
             raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _draft_bytes(draft: Draft) -> bytes:
