@@ -34,6 +34,14 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+_EXTRAS = re.compile(r"\[(?:default: (?P<default>[^\];]+)|(?P<required>required))?(?:; )?(?P<range>[^\]]*)\]$")
+
+
+def _extra(match: re.Match[str]) -> str:
+    parts = ["必填" if match["required"] else "", f"默认 {match['default']}" if match["default"] else ""]
+    return f"［{'，'.join(p for p in (*parts, match['range']) if p)}］"
+
+
 def translate(message: str) -> str:
     """click's sentence in Chinese; what is not known stays as it is."""
     for pattern, text in _PHRASES:
@@ -52,7 +60,10 @@ class _Chinese(click.Command):
         formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), prefix="用法：")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx)) is not None]
+        records = [
+            p.get_help_record(ctx) for p in self.get_params(ctx) if isinstance(p, click.Option)
+        ]  # what an argument is, the text above says
+        rows = [(name, _EXTRAS.sub(_extra, said)) for name, said in filter(None, records)]
         if rows:
             with formatter.section(_HEADINGS["Options"]):
                 formatter.write_dl(rows)
