@@ -77,13 +77,13 @@ def test_a_batch_ends_after_its_time_while_records_trickle_in(tmp_path: Path, cl
     class TricklingConsumer(SqliteConsumer):
         def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
             fill(log, 1, start=log.end_offsets(TOPIC)[0])
-            clock.advance(0.05)
+            clock.advance(0.0625)
             clock.jump(datetime(2031, 1, 1, tzinfo=clock.now().tzinfo))  # the wall clock has no say in it
             return super().poll(max_records, timeout)
 
     with Log(tmp_path / "log.db", clock, TricklingConsumer) as log:
         work = Doer(until=15)
-        a_stage(log, work, clock, StagePolicy(batch_size=1000, batch_wait=0.2)).run(work.stop)
+        a_stage(log, work, clock, StagePolicy(batch_size=1000, batch_wait=0.25)).run(work.stop)
     assert work.batches == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14]]
 
 
@@ -428,7 +428,7 @@ def test_a_stream_of_nothing_but_poison_stops_the_stage_before_anything_is_parke
 ) -> None:
     fill(log, 2000)
     stage = a_stage(log, reject_all, clock)
-    with pytest.raises(DeadLetterLimit, match="100 records in a row.*bad deploy"):
+    with pytest.raises(DeadLetterLimit, match=r"100 records in a row.*bad deploy"):
         stage.run(threading.Event())
     assert (log.end_offsets(Topics.DEAD_LETTERS), committed(log)) == ({0: 0}, 0)
     assert stage.health.state == "failed"
