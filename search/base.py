@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
 
 from ingest.analysis import ClassifiedMention
 from search.query import Node
@@ -31,7 +33,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """``highlights``: [start, end) character ranges of the matched words, by field ("title", "text", "appends.0", ...)."""
+    """``copies``: how often this id was delivered, redeliveries aside.
+
+    ``highlights``: [start, end) character ranges of the matched words, in order and free of overlaps, by field
+    ("title", "text", "appends.0", ...).
+    """
 
     mention: ClassifiedMention
     copies: int = 1
@@ -97,9 +103,25 @@ class Index(ABC):
         """Erase an author's mentions; how many. They count as ``erased``."""
 
     @abstractmethod
+    def delete_before(self, source: str, before: datetime) -> int:
+        """Erase a source's mentions created before ``before`` (retention); how many. They count as ``erased``."""
+
+    @abstractmethod
     def counts(self) -> Mapping[str, int]:
-        """``indexed``, ``revised``, ``duplicate``, ``empty``, ``erased`` (how often each came, exactly) and ``documents``."""
+        """How often each outcome came, exactly, redeliveries aside: ``indexed``, ``revised``, ``duplicate``, ``empty``.
+
+        ``erased``: mentions erased. ``documents``: mentions stored now, counted where they are stored; so
+        ``documents == indexed - erased`` unless something was lost.
+        """
 
     @abstractmethod
     def close(self) -> None:
         """Release everything; idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
