@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -118,7 +119,7 @@ def _marked(text: str, marks: Sequence[Mark], start: int, end: int) -> Markup:
     inside = [m for m in marks if m.start < end and m.end > start][:_MAX_MARKS]
     cuts = sorted({start, end, *(min(max(edge, start), end) for m in inside for edge in (m.start, m.end))})
     out: list[Markup] = []
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    for left, right in pairwise(cuts):
         piece = escape(clean(text[left:right]))
         over = [m for m in inside if m.start <= left and m.end >= right]
         opinions = [m for m in over if m.kind != "hit"]
