@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from ingest.clock import ManualClock
 from ingest.log.sqlite import SqliteLog
 from ingest.privacy import SECRET_BYTES, Privacy
+from tests.processes import Nursery
 
 # A busy two-core machine is slow at times: that is no failure of a property. Deterministic: a red run can be repeated.
 settings.register_profile(
@@ -45,6 +46,13 @@ def log(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteLog]:
 def privacy() -> Privacy:
     """Privacy with a fixed secret: the same author keys in every run."""
     return Privacy(bytes(range(SECRET_BYTES)))
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Starts real processes cheaply: ``nursery.start(function, *json_arguments)``."""
+    with Nursery() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ class ImportJob:
         match: Callable[[str], Matched] | None = None,
     ) -> None:
         self._path = path
-        self._source = source
+        self.source = source
         self._kind = kind
         self._log = log
         self._privacy = privacy
@@ -136,7 +136,7 @@ class ImportJob:
             return self._park(row.number, row.raw, Poison(row.reason, field="row"))
         try:
             return mention_from_row(
-                row.cells, self.mapping, self._source, self._kind, self._privacy, self._clock, self._match
+                row.cells, self.mapping, self.source, self._kind, self._privacy, self._clock, self._match
             )
         except Poison as error:
             return self._park(row.number, _plain(row.cells), error)
@@ -147,7 +147,7 @@ class ImportJob:
             "kind": self._kind,
             "mapping": orjson.dumps(dict(self.mapping)).decode(),
         }
-        return letter_for_payload(self._source, self._privacy.lock(raw), raw, error, self._clock, context)
+        return letter_for_payload(self.source, self._privacy.lock(raw), raw, error, self._clock, context)
 
 
 def mention_from_row(

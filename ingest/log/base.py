@@ -109,7 +109,8 @@ class EventLog(ABC):
         ``checkpoint`` = (name, value) is stored with the records: an importer that dies reads it back by
         :meth:`checkpoint` and goes on there. On the embedded log both are one transaction; a backend without
         transactions stores the checkpoint after the records, so a crash between repeats records, never loses them.
-        Raises Retryable when it may pass (then nothing or all of it was written), ContractError for an unknown topic.
+        Raises Retryable when it may pass (then nothing or all of it was written), ContractError for an unknown topic
+        and for a key or header that UTF-8 cannot hold (then nothing was written).
         """
 
     @abstractmethod
@@ -136,7 +137,7 @@ class EventLog(ABC):
     def trim(self, topic: str, before: datetime) -> int:
         """Drop records appended before ``before`` that every known group has passed; how many.
 
-        Offsets do not change.
+        A group is known once it joined; while there is none, everything is kept. Offsets do not change.
         """
 
     def lag(self, topic: str, group: str) -> int:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import orjson
@@ -79,15 +80,12 @@ class SqliteLog(EventLog):
     def produce(self, topic: str, records: Sequence[Outgoing], *, checkpoint: tuple[str, str] | None = None) -> None:
         number = self._topic(topic)
         now = millis(self._clock.now())
+        rows = [_encoded(record) for record in records]  # before the write lock is taken
         with self._lock, transaction(self._connection, self._path) as db:
             (start,) = db.execute("SELECT next_offset FROM topics WHERE id = ?", (number,)).fetchone()
             base = (number << OFFSET_BITS) + start
             db.executemany(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                (
-                    (base + i, r.key, r.value, orjson.dumps(dict(r.headers)) if r.headers else None, now)
-                    for i, r in enumerate(records)
-                ),
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?)", ((base + i, *row, now) for i, row in enumerate(rows))
             )
             db.execute("UPDATE topics SET next_offset = ? WHERE id = ?", (start + len(records), number))
             if checkpoint:
@@ -99,7 +97,11 @@ class SqliteLog(EventLog):
         return None if row is None else str(row[0])
 
     def consumer(self, topic: str, group: str) -> Consumer:
-        return SqliteConsumer(self._path, topic, self._topic(topic), group)
+        number = self._topic(topic)
+        with self._lock, transaction(self._connection, self._path) as db:
+            # From now on the group is known: what it has not passed is not trimmed, though it never committed.
+            db.execute("INSERT OR IGNORE INTO commits VALUES (?, ?, 0)", (number, group))
+        return SqliteConsumer(self._path, topic, number, group)
 
     def end_offsets(self, topic: str) -> Mapping[int, int]:
         return {PARTITION: self._one("SELECT next_offset FROM topics WHERE id = ?", self._topic(topic))}
@@ -150,8 +152,8 @@ class SqliteConsumer(Consumer):
         self._next = 0
         folder = path.with_name(path.name + ".groups")
         folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^\w.\-]", "_", f"{topic}.{group}")
-        self._member: int | None = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = folder / _lock_name(topic, group)
+        self._member: int | None = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._owns = False
         try:
             self._connection = connect(path)
@@ -169,8 +171,8 @@ class SqliteConsumer(Consumer):
                 fcntl.flock(self._member, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            self._owns = True
             self._next = self._committed()
+            self._owns = True  # last: when the look-up fails, the next poll does it again
         return self._owns
 
     def _committed(self) -> int:
@@ -220,6 +222,20 @@ class SqliteConsumer(Consumer):
             os.close(self._member)  # frees the flock
             self._member = None
             self._owns = False
+
+
+def _encoded(record: Outgoing) -> tuple[str, bytes, bytes | None]:
+    try:
+        record.key.encode()
+        return record.key, record.value, orjson.dumps(dict(record.headers)) if record.headers else None
+    except (UnicodeEncodeError, orjson.JSONEncodeError) as error:
+        raise ContractError(f"a key or header that is no valid text: {error}") from error
+
+
+def _lock_name(topic: str, group: str) -> str:
+    """A file name for any group name whatever: readable as far as it goes, told apart by the hash."""
+    whole = f"{topic}\0{group}"
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', whole)[:80]}.{sha256(whole.encode()).hexdigest()[:12]}"
 
 
 def _read(db: sqlite3.Connection, topic: str, number: int, offset: int, limit: int) -> list[Record]:

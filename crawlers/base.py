@@ -1,0 +1,365 @@
+"""What all spiders share: one flow a platform, read in order, at reading speed, that stops when it should.
+
+A spider does not scatter requests and callbacks: it awaits one page at a time, because whether there is a next one
+depends on what this one said. Scrapy still does the fetching (robots.txt, pauses, size and time limits, retries of
+broken connections, the browser). Every payload goes through :func:`crawlers.parse.parse` first; a stop signal raises
+PlatformStopped through everything, so no further request is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+from urllib.parse import urljoin
+
+from scrapy import Request, Spider
+from scrapy.exceptions import IgnoreRequest
+from scrapy.http import Response
+
+from crawlers.address import params_of, with_params
+from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
+from crawlers.ledger import Ledger, ListState, PlatformBook
+from crawlers.parse import parse
+from crawlers.payload import STOP_SIGNALS, Page, Payload
+from crawlers.pipeline import Pipeline, Taken
+from crawlers.session import cookies_for
+from crawlers.trip import ListPass, Trip
+from ingest.clock import Clock
+from ingest.coverage import Coverage, Status, write_coverage
+from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
+from ingest.log.base import EventLog
+from ingest.privacy import mask
+
+logger = logging.getLogger(__name__)
+
+FAILURES_IN_ROW: Final = 3
+"""So many pages in a row that could not be fetched end the run: the platform or the network is down."""
+
+
+class PlatformStopped(Permanent):
+    """The platform asked for a person, or refused: nothing more is requested until it is resumed."""
+
+    def __init__(self, signal: str, reason: str) -> None:
+        super().__init__(f"{signal}: {reason}")
+        self.signal = signal
+        self.reason = reason
+
+
+class BudgetSpent(Retryable):
+    """The run's or the hour's budget is spent; the next run goes on."""
+
+
+class RobotsRefused(Permanent):
+    """robots.txt forbids this address."""
+
+
+class FetchFailed(Unavailable):
+    """A page could not be fetched, after Scrapy's retries. ``kind`` is the error's name, for counting."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+
+
+class SourceDown(Unavailable):
+    """Too many pages in a row could not be fetched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Everything a spider works with."""
+
+    settings: CrawlSettings
+    log: EventLog
+    ledger: Ledger
+    book: PlatformBook
+    pipeline: Pipeline
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One page: what it says and what became of its items."""
+
+    page: Page
+    taken: Taken
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How the run ended."""
+
+    status: Status = "complete"
+    signal: str = "ok"
+    reason: str = ""
+
+
+class PlatformSpider(Spider):
+    """One run of one platform. Subclasses say how a target is read: :meth:`crawl`."""
+
+    platform: ClassVar[Platform]
+
+    def __init__(self, kit: Kit, **kwargs: Any) -> None:
+        super().__init__(name=self.platform, **kwargs)
+        self.kit = kit
+        self.here: PlatformSettings = kit.settings.of(self.platform)
+        self.outcome = Outcome()
+        self.coverage: list[Coverage] = []
+        self._pages = 0
+        self._failures = 0
+        self._work: asyncio.Task[None] | None = None
+        self._ended_early = ""
+
+    @abstractmethod
+    async def crawl(self, target: Target, trip: Trip) -> None:
+        """Read one target: open its lists with :meth:`passing`, hand every payload to :meth:`read`."""
+
+    # -- the run ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Scrapy's entry point: does the whole run and yields nothing."""
+        self._work = asyncio.create_task(self._run())
+        await self._work
+        return
+        yield
+
+    def end_early(self, reason: str) -> None:
+        """Finish cleanly now: what was read is streamed, coverage says partial. Call it in the event loop."""
+        if self._work is not None and not self._work.done() and not self._ended_early:
+            self._ended_early = reason
+            self._work.cancel()
+
+    async def _run(self) -> None:
+        trips: list[Trip] = []
+        try:
+            for target in self._ordered_targets():
+                trip = Trip(target, self.kit.clock)
+                trips.append(trip)
+                await self._one(target, trip)
+        except asyncio.CancelledError:
+            self._end(trips, "partial", "ok", self._ended_early or "cancelled")
+        except PlatformStopped as stopped:
+            self.kit.book.stop(self.platform, stopped.signal, stopped.reason)
+            logger.warning("%s stopped: %s", self.platform, stopped)
+            self._end(trips, "stopped", stopped.signal, stopped.reason)
+        except BudgetSpent as spent:
+            self._end(trips, "partial", "ok", str(spent))
+        except (ShengwenError, OSError) as error:
+            logger.error("%s failed: %s", self.platform, error)
+            self._end(trips, "failed", "ok", str(error))
+        except Exception as error:
+            # A fault of ours must not look like a quiet platform.
+            logger.exception("%s failed", self.platform)
+            self._end(trips, "failed", "ok", f"{type(error).__name__}")
+        await self.let_go()
+        self._close_books(trips)
+
+    def _ordered_targets(self) -> list[Target]:
+        """The target that waited longest first, so that a small budget reaches all of them in turn."""
+        states = {target.key: self.kit.ledger.list_state(target.key).settled_at for target in self.here.targets}
+        never = [target for target in self.here.targets if states[target.key] is None]
+        rest = [(at, target) for target in self.here.targets if (at := states[target.key]) is not None]
+        return never + [target for _, target in sorted(rest, key=lambda pair: pair[0])]
+
+    async def _one(self, target: Target, trip: Trip) -> None:
+        try:
+            await self.crawl(target, trip)
+        except FetchFailed as error:
+            trip.end("failed", reason=str(error))  # the next target may be well
+        else:
+            trip.end("complete" if trip.whole else "partial", reason=trip.shortfall)
+
+    def _end(self, trips: Sequence[Trip], status: Status, signal: str, reason: str) -> None:
+        self.outcome = Outcome(status, signal, reason)
+        if trips and trips[-1].status is None:
+            trips[-1].end(status, signal=signal, reason=reason)
+
+    async def let_go(self) -> None:
+        """Release what the run holds (a browser page); called once, whatever happened."""
+
+    def _close_books(self, trips: Sequence[Trip]) -> None:
+        outcome = self.outcome
+        try:
+            self.kit.pipeline.flush()
+            self.coverage = [trip.coverage(self.platform) for trip in trips]
+            if not self.coverage:
+                trip = Trip(Target(), self.kit.clock)
+                trip.end(outcome.status, signal=outcome.signal, reason=outcome.reason or "no targets")
+                self.coverage = [trip.coverage(self.platform)]
+            if outcome.status == "complete":
+                worst = next((c for s in ("failed", "partial") for c in self.coverage if c.status == s), None)
+                if worst is not None:
+                    outcome.status, outcome.reason = worst.status, worst.reason
+            write_coverage(self.kit.log, self.coverage)
+        except ShengwenError as error:
+            logger.error("%s: the end of the run could not be written: %s", self.platform, error)
+            outcome.status, outcome.reason = "failed", str(error)
+        self.kit.ledger.finish(outcome.status, outcome.signal, outcome.reason)
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def read(self, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
+        """Parse one payload of one list and take its items. Raises PlatformStopped on a stop signal."""
+        page = self.parsed(payload)
+        taken = self.kit.pipeline.take(
+            page, payload, query=trip.query, parser=f"{self.platform}/{page.endpoint}", since=lane.since
+        )
+        trip.count(taken)
+        return Reading(page, taken)
+
+    def parsed(self, payload: Payload) -> Page:
+        """Parse one payload. Raises PlatformStopped on a stop signal."""
+        page = parse(self.platform, payload)
+        if page.signal in STOP_SIGNALS:
+            head = mask(payload.body[:120].decode("utf-8", "replace"))
+            logger.info(
+                "%s %s: HTTP %s, %s bytes, sha256 %s, begins %r",
+                self.platform,
+                page.endpoint,
+                payload.status,
+                len(payload.body),
+                payload.sha256,
+                head,
+            )
+            raise PlatformStopped(page.signal, f"{page.endpoint}: {page.reason}")
+        return page
+
+    @contextmanager
+    def passing(
+        self, key: str, trip: Trip, *, newest_first: bool = False, claim: int | None = None, reach: int | None = None
+    ) -> Iterator[ListPass]:
+        """One pass through one list; settled in the ledger when it came to its end.
+
+        ``claim``: how many the platform says there are, where known beforehand; ``reach``: how many it will show.
+        """
+        since = self.kit.ledger.list_state(key)
+        lane = ListPass(
+            key=key,
+            since=since,
+            cap=self.here.page_cap,
+            newest_first=newest_first and not self._full_pass_due(since),
+            total=claim,
+            reach=reach,
+        )
+        trip.lanes.append(lane)
+        yield lane  # an exception leaves the lane open: nothing is settled
+        if lane.ended and trip.may_settle(lane):
+            self.kit.pipeline.flush()
+            self.kit.ledger.settle(key, lane.total, full=lane.ended == "end")
+
+    def _full_pass_due(self, since: ListState) -> bool:
+        if since.full_at is None:
+            return True
+        return self.kit.clock.now() - since.full_at >= timedelta(hours=self.here.full_pass_hours)
+
+    def comments_due(self, key: str, replies: int | None) -> bool:
+        """Whether a list below an item must be read: never read to its end, or its count changed."""
+        state = self.kit.ledger.list_state(key)
+        if state.settled_run == 0 or state.settled_at is None:
+            return replies != 0
+        if replies is not None:
+            return replies != state.total
+        return self.kit.clock.now() - state.settled_at >= timedelta(hours=self.here.recheck_hours)
+
+    # -- manners ------------------------------------------------------------------------------------------------
+
+    async def turn(self) -> None:
+        """Take one page out of the budgets, before requesting it. Raises BudgetSpent."""
+        if self._pages >= self.here.pages_per_run:
+            raise BudgetSpent(f"pages_per_run: {self.here.pages_per_run} pages read")
+        if not self.kit.ledger.spend(self.here.requests_per_hour):
+            raise BudgetSpent(f"requests_per_hour: {self.here.requests_per_hour} requests made")
+        self._pages += 1
+
+    async def pause(self) -> None:
+        """Wait as long as a reader would."""
+        low, high = self.here.pause
+        if high > 0:
+            await asyncio.sleep(random.uniform(low, high))  # noqa: S311 - manners, not secrets
+
+    async def download(self, request: Request) -> Response:
+        """Fetch by Scrapy, counting what fails. Raises RobotsRefused, FetchFailed, SourceDown."""
+        request.meta.setdefault("download_slot", self.platform)
+        engine = self.crawler.engine
+        if engine is None:
+            raise SourceDown("the engine is closed")
+        try:
+            response = await engine.download_async(request)
+        except IgnoreRequest as error:
+            if "robots.txt" in str(error):
+                raise RobotsRefused(f"robots.txt forbids {request.url}") from error
+            raise self._failed("too_large", error) from error
+        except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
+            raise self._failed(type(error).__name__, error) from error
+        self._failures = 0
+        return response
+
+    def _failed(self, kind: str, error: Exception) -> ShengwenError:
+        self._failures += 1
+        stats = self.crawler.stats
+        if stats is not None:
+            stats.inc_value(f"fetch_failed/{kind}")
+        message = str(error).splitlines()[0][:200] if str(error) else ""
+        logger.warning("%s: fetch failed (%s): %s", self.platform, kind, message)
+        if self._failures >= FAILURES_IN_ROW:
+            return SourceDown(f"{self._failures} fetches in a row failed, last: {kind}")
+        return FetchFailed(kind, message)
+
+
+class HttpSpider(PlatformSpider):
+    """A platform whose lists answer plain requests."""
+
+    async def fetch(self, url: str, *, referer: str | None = None) -> Payload:
+        """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
+        await self.turn()
+        headers = {"Referer": referer} if referer else {}
+        request = Request(url, headers=headers, cookies=self.session_cookies(), meta={"dont_redirect": True})
+        return self.payload(url, await self.download(request))
+
+    def payload(self, url: str, response: Response) -> Payload:
+        """The answer as parsers read it, with real addresses."""
+        headers = {
+            name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+            for name, values in response.headers.items()
+        }
+        final = self.here.real(response.url)
+        if "location" in headers:
+            headers["location"] = self.here.real(urljoin(response.url, headers["location"]))
+            final = headers["location"] if 300 <= response.status < 400 else final
+        return Payload(
+            url=self.here.real(url),
+            status=response.status,
+            headers=headers,
+            body=response.body,
+            captured_at=self.kit.clock.now(),
+            final_url=final,
+        )
+
+    def session_cookies(self) -> list[dict[str, Any]]:
+        """Cookies of the session that a person logged in, if there is one."""
+        return cookies_for(self.here)
+
+    async def walk(self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None) -> AsyncIterator[Reading]:
+        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
+        url: str | None = first
+        while url is not None and lane.open(url):
+            payload = await self.fetch(url, referer=referer)
+            trip.pages += 1
+            reading = self.read(payload, trip, lane)
+            yield reading
+            more = lane.saw(reading.page, reading.taken)
+            url = self.next_url(first, more) if more is not None else None
+
+    def next_url(self, first: str, more: Mapping[str, str]) -> str:
+        """The next page's address: the first page's, with the parameters that the parser read."""
+        params = dict(more)
+        if "url" in params:
+            params = params_of(params["url"])
+        return with_params(first, params)

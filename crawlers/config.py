@@ -1,0 +1,219 @@
+"""What to crawl, where and how politely: plain data with courteous defaults.
+
+The shell fills it from its settings file; a spider run reads it from its job. Everything here is checked once, and a
+bad setting raises ConfigError in Chinese that names the setting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ingest.errors import ConfigError
+
+Platform = Literal["jd", "tmall", "xiaohongshu", "douyin", "zhihu"]
+PLATFORMS: Final[tuple[Platform, ...]] = get_args(Platform)
+
+USER_AGENT: Final = "Shengwen/0.1 (customer voice collector; obeys robots.txt)"
+"""What plain HTTP requests call themselves; a browser keeps its own name."""
+
+TARGET_FIELDS: Final[Mapping[Platform, tuple[str, ...]]] = {
+    "jd": ("sku",),
+    "tmall": ("item_id", "seller_id"),
+    "xiaohongshu": ("keyword",),
+    "douyin": ("keyword",),
+    "zhihu": ("question_id",),
+}
+
+_ID = re.compile(r"[0-9]{1,24}")
+_MAX_PAUSE = 3600.0
+
+
+def _as_text(value: Any) -> Any:
+    # TOML writes ids as integers as readily as texts; a float has lost digits and is refused by the str check.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _native_id(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise ValueError("编号只能是数字")
+    return value
+
+
+def _keyword(value: str) -> str:
+    value = value.strip()
+    if not 1 <= len(value) <= 60 or any(ord(c) < 32 for c in value):
+        raise ValueError("关键词应为 1 到 60 个字，且不含控制字符")
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("应为 http:// 或 https:// 开头的地址，不带参数")
+    return value.rstrip("/")
+
+
+def _pause(value: tuple[float, float]) -> tuple[float, float]:
+    low, high = value
+    if not 0 <= low <= high <= _MAX_PAUSE:
+        raise ValueError(f"应为 [最短, 最长] 秒，0 ≤ 最短 ≤ 最长 ≤ {_MAX_PAUSE:.0f}")
+    return value
+
+
+NumericId = Annotated[str, BeforeValidator(_as_text), AfterValidator(_native_id)]
+Keyword = Annotated[str, AfterValidator(_keyword)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Pause = Annotated[tuple[float, float], AfterValidator(_pause)]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Target(_Plain):
+    """One thing to crawl; which fields are needed depends on the platform (:data:`TARGET_FIELDS`)."""
+
+    sku: NumericId | None = None
+    item_id: NumericId | None = None
+    seller_id: NumericId | None = None
+    keyword: Keyword | None = None
+    question_id: NumericId | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields that are set."""
+        return self.model_dump(exclude_none=True)
+
+    @property
+    def key(self) -> str:
+        """What names this target for ever: ``sku=100012``, ``keyword=暖气``."""
+        return "&".join(f"{name}={value}" for name, value in sorted(self.fields.items()))
+
+    def need(self, name: str) -> str:
+        """A field that validation promised."""
+        value = self.fields.get(name)
+        if value is None:
+            raise ConfigError(f"采集目标 {self.key or '（空）'} 缺少 {name}")
+        return value
+
+
+class PlatformSettings(_Plain):
+    """How one platform is crawled.
+
+    * ``bases``: real host → base URL where it answers; a host that is not named is ``https://<host>``.
+    * ``pause``: seconds between two pages, drawn evenly from [min, max].
+    * ``page_cap``: most pages of one list (a product's reviews, a video's comments) in one pass.
+    * ``pages_per_run`` and ``requests_per_hour``: budgets; a run that spends one ends as ``partial`` and the next
+      goes on. The hour's budget holds across runs.
+    * ``full_pass_hours``: an incremental pass stops at what is known; this often a list is read to its end again, so
+      that edits deep in it are found.
+    * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
+    * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
+    * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
+    """
+
+    enabled: bool = True
+    bases: dict[str, BaseUrl] = {}
+    targets: tuple[Target, ...] = ()
+    pause: Pause = (3.0, 8.0)
+    page_cap: int = Field(default=100, ge=1, le=1000)
+    pages_per_run: int = Field(default=300, ge=1, le=100_000)
+    requests_per_hour: int = Field(default=400, ge=1, le=100_000)
+    full_pass_hours: float = Field(default=168.0, ge=0)
+    recheck_hours: float = Field(default=24.0, ge=0)
+    timeout: float = Field(default=30.0, gt=0, le=600)
+    max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    storage_state: str | None = None
+    obey_robots: bool = True
+    robots_reason: str = ""
+
+    @model_validator(mode="after")
+    def _reason_given(self) -> Self:
+        if not self.obey_robots and not self.robots_reason.strip():
+            raise ValueError("关闭 obey_robots 必须在 robots_reason 写明依据（例如平台书面许可）")
+        return self
+
+    def url(self, host: str, path: str) -> str:
+        """Where ``path`` (with its query) of the real ``host`` answers."""
+        return self.bases.get(host, f"https://{host}") + path
+
+    def real(self, url: str) -> str:
+        """The real address of one that :meth:`url` made; any other address is returned as it is."""
+        best = max(
+            (item for item in self.bases.items() if url == item[1] or url.startswith((item[1] + "/", item[1] + "?"))),
+            key=lambda item: len(item[1]),
+            default=None,
+        )
+        return url if best is None else f"https://{best[0]}{url[len(best[1]) :]}"
+
+
+class CrawlSettings(_Plain):
+    """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets."""
+
+    user_agent: str = USER_AGENT
+    chromium: str | None = None
+    jd: PlatformSettings = PlatformSettings()
+    tmall: PlatformSettings = PlatformSettings()
+    xiaohongshu: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
+    douyin: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
+    zhihu: PlatformSettings = PlatformSettings()
+
+    @model_validator(mode="after")
+    def _targets_fit(self) -> Self:
+        for platform in PLATFORMS:
+            needed = set(TARGET_FIELDS[platform])
+            for number, target in enumerate(self.of(platform).targets, 1):
+                if set(target.fields) != needed:
+                    raise ValueError(f"{platform} 的第 {number} 个采集目标应当填写 {'、'.join(sorted(needed))}")
+        return self
+
+    def of(self, platform: Platform) -> PlatformSettings:
+        """One platform's settings."""
+        settings: PlatformSettings = getattr(self, platform)
+        return settings
+
+
+def crawl_settings(data: Mapping[str, Any]) -> CrawlSettings:
+    """Check plain data (from TOML or JSON). Raises ConfigError naming the setting, in Chinese."""
+    try:
+        return CrawlSettings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+
+
+_MESSAGES: Final[Mapping[str, str]] = {
+    "extra_forbidden": "没有这个设置项",
+    "missing": "缺少这个设置项",
+    "bool_parsing": "应为 true 或 false",
+    "bool_type": "应为 true 或 false",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "int_from_float": "应为整数",
+    "float_parsing": "应为数字",
+    "float_type": "应为数字",
+    "string_type": "应为文字",
+    "dict_type": "应为键值表",
+    "tuple_type": "应为列表",
+    "model_type": "应为键值表",
+}
+
+
+def _explain(error: ValidationError) -> str:
+    """The first complaint, in Chinese."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    context = first.get("ctx") or {}
+    if first["type"] == "value_error":
+        text = str(context["error"])
+    elif first["type"] in ("greater_than_equal", "greater_than"):
+        text = f"不能小于 {context.get('ge', context.get('gt'))}"
+    elif first["type"] in ("less_than_equal", "less_than"):
+        text = f"不能大于 {context.get('le', context.get('lt'))}"
+    else:
+        text = _MESSAGES.get(first["type"], "格式不对")
+    return f"采集设置 {where}：{text}" if where else f"采集设置：{text}"

@@ -1,0 +1,218 @@
+"""What every platform's parser is made of: endpoints, the answer they read, and the page they build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import ValidationError
+
+from crawlers.decode import Decoded, load_json
+from crawlers.payload import Page, Payload, Problem, Signal
+from crawlers.reading import Reader
+from ingest.draft import Draft
+from ingest.errors import PayloadError
+from ingest.mention import poison_from
+
+MAX_REQUEST: Final = 200_000
+"""Bytes of a posted body that are looked at for parameters."""
+
+_NESTED: Final = ("body", "data", "360buy_param_json", "params")
+"""Parameters whose value is JSON text with the real parameters inside (api.m.jd.com, mtop, the merchant APIs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An answer that is no data: the signal and, in English, why."""
+
+    signal: Signal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decoded answer, ready for an endpoint's parser. ``root`` is the platform's own body, wrappers taken off."""
+
+    payload: Payload
+    decoded: Decoded
+    root: Reader
+    params: Mapping[str, str]
+    """The request's parameters: query, posted JSON or form, and what is nested in them."""
+
+    @property
+    def captured_at(self) -> datetime:
+        return self.payload.captured_at
+
+    def param(self, *names: str) -> str | None:
+        """The first of these request parameters that is not empty."""
+        return next((self.params[name] for name in names if self.params.get(name)), None)
+
+    def page_number(self, name: str, default: int | None = None) -> int | None:
+        """A request's page number; ``default`` where the request is known and does not name one, else None."""
+        value = self.params.get(name)
+        if value is None or value == "":
+            return default if self.payload.url else None
+        return int(value) if re.fullmatch(r"\d{1,7}", value, re.ASCII) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One kind of answer.
+
+    ``address`` is searched in ``host/path#function`` of the request. ``fits`` says whether a body has this endpoint's
+    root keys (be they null); with the address alone, a body that does not fit means ``misfit``.
+    """
+
+    name: str
+    address: re.Pattern[str] | None
+    fits: Callable[[Reader], bool]
+    parse: Callable[[Answer], Page]
+    misfit: Signal = "unknown"
+
+
+def _same(values: list[object]) -> object:
+    return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One platform: how it says stop, and its endpoints in the order in which a shape is tried.
+
+    ``outside`` judges status, headers and redirects; ``inside`` a decoded body at one level of wrapping. ``statuses``
+    are judged after the body, which may know better. ``nothing`` and ``page`` say what an empty body and HTML without
+    data mean.
+    """
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    outside: Callable[[Payload], Stop | None]
+    inside: Callable[[Decoded, Reader], Stop | None]
+    statuses: Mapping[int, Stop] = field(default_factory=dict)
+    nothing: Stop = Stop("unknown", "an empty body")
+    page: Stop = Stop("unknown", "a page without data in it")
+    merge: Callable[[list[object]], object] = _same
+    """Makes one body of a stream's pieces."""
+
+
+@dataclass(slots=True)
+class Harvest:
+    """The drafts and problems of one page, in order, each id once."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    _seen: set[tuple[str, object]] = field(default_factory=set)
+
+    def add(self, record: Reader, build: Callable[[Reader], Draft | None]) -> Draft | None:
+        """Build one record; one that breaks becomes a Problem and its neighbours stay. None when it gave nothing."""
+        try:
+            draft = build(record.record())
+        except PayloadError as error:
+            reason = str(error).removeprefix(f"{error.field}: ")
+            self.problems.append(Problem(error.field or record.path, reason, record.raw()))
+            return None
+        except ValidationError as error:
+            poison = poison_from(error)
+            self.problems.append(Problem(f"{record.path}.{poison.field}", str(poison), record.raw()))
+            return None
+        if draft is None or (draft.kind, draft.native_id) in self._seen:
+            return draft
+        self._seen.add((draft.kind, draft.native_id))
+        self.drafts.append(draft)
+        return draft
+
+    def add_all(self, records: Iterable[Reader], build: Callable[[Reader], Draft | None]) -> None:
+        for record in records:
+            self.add(record, build)
+
+    def page(
+        self,
+        endpoint: str,
+        *,
+        more: Mapping[str, str] | None = None,
+        total: int | None = None,
+        nothing: Stop = Stop("empty", "the platform says there are none"),
+    ) -> Page:
+        """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke."""
+        outcome = Stop("ok", "") if self.drafts else nothing
+        if self.problems and not self.drafts:
+            outcome = Stop("unknown", f"no record could be read; first: {self.problems[0].path}")
+        return Page(
+            endpoint=endpoint,
+            signal=outcome.signal,
+            reason=outcome.reason,
+            mentions=tuple(self.drafts),
+            problems=tuple(self.problems),
+            next=more,
+            total=total,
+        )
+
+
+def request_params(payload: Payload) -> dict[str, str]:
+    """Every parameter that the request named, outermost first; nothing when it cannot be read."""
+    found: dict[str, str] = {}
+    if payload.url:
+        try:
+            query = urlsplit(payload.url).query
+        except ValueError:
+            query = ""
+        _take_form(query, found)
+    posted = payload.request_body[:MAX_REQUEST].decode("utf-8", "replace").strip()
+    if posted.startswith("{"):
+        _take_json(posted, found)
+    elif posted:
+        _take_form(posted, found)
+    return found
+
+
+def _take_form(form: str, found: dict[str, str]) -> None:
+    try:
+        pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=300)
+    except ValueError:
+        return
+    for name, value in pairs:
+        found.setdefault(name, value)
+        if name in _NESTED and value.lstrip().startswith("{"):
+            _take_json(value, found)
+
+
+def _take_json(text: str, found: dict[str, str]) -> None:
+    try:
+        values = load_json(text)
+    except PayloadError:
+        return
+    if not isinstance(values, dict):
+        return
+    for name, value in values.items():
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            found.setdefault(name, str(value))
+
+
+def address_of(payload: Payload, params: Mapping[str, str]) -> str:
+    """``host/path#function`` of a request; "" when unknown. The function is what api gateways dispatch on."""
+    function = params.get("functionId") or params.get("method") or ""
+    try:
+        parts = urlsplit(payload.url or "")
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return ""
+    return f"{host}{parts.path}#{function}" if host or function else ""
+
+
+def destinations(payload: Payload) -> list[str]:
+    """Where redirects led: ``host/path?query`` of the final address and of an unfollowed Location, lower-case hosts."""
+    found = []
+    location = payload.headers.get("location") if 300 <= payload.status < 400 else None
+    for address in (payload.final_url, location):
+        if not address:
+            continue
+        try:
+            parts = urlsplit(address)
+            host = (parts.hostname or "").lower()
+        except ValueError:
+            continue
+        found.append(f"{host}{parts.path}?{parts.query}")
+    return found

@@ -1,0 +1,264 @@
+"""JD reviews: the old JSONP list (also behind api.m.jd.com), the two newer answers, and the merchant API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.jd.questions import add_questions, item_url
+from crawlers.jd.signals import BLOCKED
+from crawlers.payload import Page
+from crawlers.reading import Reader
+from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
+from crawlers.text import append_text, review_text
+from crawlers.values import Moment, days_after, image, province, video
+from ingest.draft import Draft
+from ingest.mention import Append, Media
+
+MAX_PAGES: Final = 100
+"""The old list never gives a page beyond this, whatever maxPage says."""
+
+OLD_LIST: Final = "jd.productPageComments"
+FIRST_SCREEN: Final = "jd.getLegoWareDetailComment"
+NEW_LIST: Final = "jd.getCommentListPage"
+MERCHANT: Final = "jd.getVenderCommentsForJos"
+
+
+def old_list(answer: Answer) -> Page:
+    """``productPageComments.action`` and its siblings: 0-based pages, clamped at the end."""
+    root = answer.root
+    comments = root["comments"].value
+    if not isinstance(comments, list):
+        return Page(endpoint=OLD_LIST, signal="blocked", reason=BLOCKED.reason)
+    harvest = Harvest()
+    harvest.add_all(root.each("comments"), lambda record: _old_review(record, answer))
+    total = root.number("productCommentSummary.commentCount")
+    last = root.number("maxPage")
+    page = _old_page(answer)
+    more = None
+    if comments and page is not None:
+        pages = min(MAX_PAGES if last is None else last, MAX_PAGES)
+        # Without maxPage a short page is taken for the last one.
+        if page + 1 < pages and (last is not None or len(comments) >= 10):
+            more = {"page": str(page + 1)}
+    nothing = Stop("empty", "no reviews, or past the last page")
+    if not comments and page is not None and last is not None and page < last and total != 0:
+        nothing = Stop("unknown", f"no reviews on page {page} though maxPage is {last}")
+    return harvest.page(OLD_LIST, more=more, total=total, nothing=nothing)
+
+
+def _old_page(answer: Answer) -> int | None:
+    in_path = re.search(r"/productpage/p-\d+-s-\d-t-\d-p-(\d{1,6})\.html", answer.payload.url or "")
+    return int(in_path[1]) if in_path else answer.page_number("page", default=0)
+
+
+def _old_review(record: Reader, answer: Answer) -> Draft:
+    captured_at = answer.captured_at
+    native_id = record.id("id")
+    created = record.moment(captured_at, "creationTime")
+    text, empty = review_text(record.text("content"))
+    # The list mixes the reviews of all SKUs of a product, so the one asked for is only second best.
+    sku = record.id_or_none("referenceId") or answer.param("productId")
+    likes, replies = record.count("usefulVoteCount"), record.count("replyCount")
+    score = record.number("score")
+    appends = _append_of(
+        record.text("afterUserComment.hAfterUserComment.content", "afterUserComment.content"),
+        record.moment_or_none(captured_at, "afterUserComment.created", "afterUserComment.hAfterUserComment.created"),
+        _days_base(record, created, captured_at),
+        record["afterDays"],
+    )
+    media = [m for name in ("images", "afterImages") for one in record.each(name) for m in image(one["imgUrl"].value)]
+    for one in record.each("videos"):
+        media += video(one.first("remark", "videoUrl").value)
+    return Draft(
+        source="jd",
+        kind="review",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        rating=score if score in (1, 2, 3, 4, 5) else None,
+        rating_scale="5" if score in (1, 2, 3, 4, 5) else None,
+        url=item_url(sku),
+        product=product_of(sku, sku, record.text("referenceName"), _old_spec(record)),
+        author_id=nickname(record.text("nickname")),
+        region=province(record["userProvince"].value),
+        likes=likes.value,
+        replies=replies.value,
+        approximate=likes.approximate or replies.approximate,
+        appends=appends,
+        seller_reply=joined_replies(reply.text("content") for reply in record.each("replies")),
+        media=media,
+    )
+
+
+def _days_base(record: Reader, created: Moment, captured_at: datetime) -> Moment | None:
+    """What ``afterDays`` counts from: the purchase, or the review less the days it came after the purchase."""
+    bought = record.moment_or_none(captured_at, "referenceTime")
+    if bought is not None:
+        return bought
+    days = record.number("days")
+    return None if days is None or days > 5_000 else Moment(created.at - timedelta(days=days), "day")
+
+
+def _append_of(text: str, stated: Moment | None, base: Moment | None, days: Reader) -> list[Append]:
+    written = append_text(text)
+    if not written:
+        return []
+    at = stated.at if stated else days_after(base, days.value) if base and days.value else None
+    return [Append(text=written, created_at=at)]
+
+
+def _old_spec(record: Reader) -> str | None:
+    pairs = [("颜色", record.text("productColor")), ("规格", record.text("productSize"))]
+    for sale in record.each("productSales"):
+        pairs.append((sale.text("saleName"), sale.text("saleValue")))
+    return spec_of(pairs)
+
+
+def first_screen(answer: Answer) -> Page:
+    """``getLegoWareDetailComment``: a few reviews and a few questions, all numbers as text; there is no next page."""
+    root = answer.root
+    total = root.count("allCnt", "allCntStr").value
+    harvest = Harvest()
+    harvest.add_all(root.each("commentInfoList"), lambda record: _new_review(record, answer.captured_at))
+    add_questions(harvest, root.each("questionList"), answer, root.text("skuId", "sku") or answer.param("sku"))
+    nothing = Stop("empty", "no reviews and no questions")
+    if not root.is_list("commentInfoList") and total != 0:
+        nothing = Stop("unknown", "commentInfoList is missing")
+    return harvest.page(FIRST_SCREEN, total=total, nothing=nothing)
+
+
+def new_list(answer: Answer) -> Page:
+    """``getCommentListPage``: reviews are in the floor ``commentlist-list``; the end is a page without new ids."""
+    floor = _list_floor(answer.root)
+    if floor is None:
+        return Page(endpoint=NEW_LIST, signal="unknown", reason="no floor commentlist-list")
+    harvest = Harvest()
+    cards = [card["commentInfo"] for card in floor.each("data") if card.has("commentInfo")]
+    harvest.add_all(cards, lambda record: _new_review(record, answer.captured_at))
+    page = answer.page_number("pageNum")
+    more = {"pageNum": str(page + 1)} if cards and page is not None else None
+    return harvest.page(NEW_LIST, more=more)
+
+
+def floors(root: Reader) -> Iterator[Reader]:
+    return root.each("result.floors", "floors")
+
+
+def _list_floor(root: Reader) -> Reader | None:
+    return next((floor for floor in floors(root) if floor.text("mId") == "commentlist-list"), None)
+
+
+def _new_review(record: Reader, captured_at: datetime) -> Draft:
+    native_id = record.id("commentId")
+    created = record.moment(captured_at, "commentDate")
+    text, empty = review_text(record.text("commentData", "tagCommentContent"))
+    likes, replies = record.count("praiseCnt"), record.count("replyCnt")
+    score = record.number("commentScore")
+    sku = record.id_or_none("productId")
+    media: list[Media] = []
+    for picture in record.each("pictureInfoList"):
+        address = picture.first("largePicURL", "picURL").value
+        media += (
+            video(picture.first("videoUrl", "largePicURL", "picURL").value) if _is_video(picture) else image(address)
+        )
+    return Draft(
+        source="jd",
+        kind="review",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        rating=score if score in (1, 2, 3, 4, 5) else None,
+        rating_scale="5" if score in (1, 2, 3, 4, 5) else None,
+        url=item_url(sku),
+        product=product_of(sku, sku, "", _new_spec(record)),
+        author_id=nickname(record.text("userNickName")),
+        likes=likes.value,
+        replies=replies.value,
+        approximate=likes.approximate or replies.approximate,
+        appends=_append_of(
+            record.text("afterComment.content", "afterComment.commentData"),
+            record.moment_or_none(captured_at, "afterComment.created", "afterComment.commentDate"),
+            created,
+            record.at("afterComment.afterDays"),
+        ),
+        media=media,
+    )
+
+
+def _is_video(picture: Reader) -> bool:
+    return picture.text("mediaType") == "2"
+
+
+def _new_spec(record: Reader) -> str | None:
+    pairs = [
+        (name, value if isinstance(value, str) else "")
+        for attribute in record.each("wareAttribute")
+        if isinstance(attribute.value, Mapping)
+        for name, value in attribute.value.items()
+    ]
+    return spec_of(pairs) or spec_of_text(record.text("productSpecifications"))
+
+
+def merchant(answer: Answer) -> Page:
+    """The merchant API's reviews. Buyer pins, open ids and order numbers are not read."""
+    body = merchant_body(answer.root)
+    if body is None:
+        return Page(endpoint=MERCHANT, signal="unknown", reason="no comments in the merchant answer")
+    harvest = Harvest()
+    harvest.add_all(body.each("comments"), lambda record: _merchant_review(record, answer.captured_at))
+    page, size = answer.page_number("page", default=1), answer.page_number("pageSize")
+    given = len(list(body.each("comments")))
+    more = {"page": str(page + 1)} if page is not None and size and given >= size else None
+    return harvest.page(MERCHANT, more=more, total=body.number("totalItem", "total", "totalCount"))
+
+
+def merchant_body(root: Reader) -> Reader | None:
+    """The object that holds ``comments`` in ``jingdong_…_responce`` (the platform's spelling), or in a member of it."""
+    if not isinstance(root.value, dict):
+        return None
+    for key in root.value:
+        if not re.fullmatch(r"jingdong_\w{1,100}_respon[cs]e", str(key)):
+            continue
+        envelope = root[key]
+        for body in (envelope, *envelope.values()):
+            if body.is_list("comments"):
+                return body
+    return None
+
+
+def _merchant_review(record: Reader, captured_at: datetime) -> Draft:
+    created = record.moment(captured_at, "creationTime")
+    text, empty = review_text(record.text("content"))
+    score = record.number("score")
+    sku = record.id_or_none("skuid", "skuId")
+    likes, replies = record.count("usefulCount"), record.count("replyCount")
+    media = [m for one in record.each("images") for m in image(one["imgUrl"].value)]
+    for one in record.each("videos"):
+        media += video(one.first("remark", "videoUrl", "mainUrl").value)
+    return Draft(
+        source="jd",
+        kind="review",
+        native_id=record.id("commentId"),
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        rating=score if score in (1, 2, 3, 4, 5) else None,
+        rating_scale="5" if score in (1, 2, 3, 4, 5) else None,
+        url=item_url(sku),
+        product=product_of(sku, sku, record.text("skuName"), None),
+        author_id=nickname(record.text("nickName")),
+        likes=likes.value,
+        replies=replies.value,
+        approximate=likes.approximate or replies.approximate,
+        seller_reply=joined_replies(reply.text("content") for reply in record.each("replies")),
+        media=media,
+    )

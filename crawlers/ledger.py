@@ -1,0 +1,295 @@
+"""What the spiders know across runs: items seen, lists read, and which platforms stopped. In the state database.
+
+Items are compared by *run*: each run of a platform has a number, an item carries the run that first streamed it (or
+its newest revision), and a list carries the run of its last finished pass. Everything in a list up to that run is
+settled; what a killed run streamed is not, so the next run does not mistake it for the end of the news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Engine, Integer, String, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ingest.clock import Clock
+from ingest.state import Base, UtcDateTime
+
+GONE: Final = "gone"
+"""Stands for the hash of an item that the platform removed."""
+DEAD: Final = "dead"
+"""Stands for the hash of a dead letter, whose id is kept so that the same broken record is parked once."""
+_CHUNK: Final = 400
+_HOUR: Final = timedelta(hours=1)
+
+
+class CrawlItem(Base):
+    """One mention that was streamed (or found gone, or parked)."""
+
+    __tablename__ = "crawl_items"
+
+    id: Mapped[str] = mapped_column(String(400), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(32), index=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    run: Mapped[int] = mapped_column(Integer)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CrawlList(Base):
+    """One list that is read page by page: a target, or the comments below an item.
+
+    ``total`` is what the platform claimed (replies, for comments) at the last finished pass.
+    """
+
+    __tablename__ = "crawl_lists"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    settled_run: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int | None] = mapped_column(Integer)
+    settled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class CrawlPlatform(Base):
+    """One platform's standing. ``stopped_at`` set: nothing is crawled until a person resumes it."""
+
+    __tablename__ = "crawl_platforms"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    run: Mapped[int] = mapped_column(Integer, default=0)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(String(16), default="")
+    signal: Mapped[str] = mapped_column(String(32), default="")
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    hour_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    hour_used: Mapped[int] = mapped_column(Integer, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformStatus:
+    """A platform's standing as the sources page shows it. ``status`` is the last run's, as in coverage."""
+
+    platform: str
+    run: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    status: str = ""
+    signal: str = ""
+    reason: str = ""
+    stopped_at: datetime | None = None
+    told_at: datetime | None = None
+
+    @property
+    def needs_person(self) -> bool:
+        """True while the platform waits for a person to look and resume it."""
+        return self.stopped_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one item."""
+
+    hash: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One item to remember."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """What is known of one list; ``settled_run`` 0 means never read to its end."""
+
+    settled_run: int = 0
+    total: int | None = None
+    settled_at: datetime | None = None
+    full_at: datetime | None = None
+
+
+class PlatformBook:
+    """Standing of all platforms: read by the page, written by runs and by the person who resumes one."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def status(self, platform: str) -> PlatformStatus:
+        with Session(self._engine) as session:
+            return _status(session.get(CrawlPlatform, platform), platform)
+
+    def all(self) -> list[PlatformStatus]:
+        """Every platform that ever ran, by name."""
+        with Session(self._engine) as session:
+            rows = session.scalars(select(CrawlPlatform).order_by(CrawlPlatform.platform))
+            return [_status(row, row.platform) for row in rows]
+
+    def untold(self) -> list[PlatformStatus]:
+        """Stopped platforms that nobody was told of."""
+        return [status for status in self.all() if status.needs_person and status.told_at is None]
+
+    def mark_told(self, platform: str) -> None:
+        """A person has been told of the stop."""
+        with Session(self._engine) as session, session.begin():
+            row = session.get(CrawlPlatform, platform)
+            if row is not None and row.stopped_at is not None and row.told_at is None:
+                row.told_at = self._clock.now()
+
+    def stop(self, platform: str, signal: str, reason: str) -> bool:
+        """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays)."""
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, platform)
+            if row.stopped_at is not None:
+                return False
+            row.stopped_at, row.told_at = self._clock.now(), None
+            row.signal, row.reason = signal, reason[:500]
+            return True
+
+    def resume(self, platform: str) -> bool:
+        """Let a stopped platform run again; False when it was not stopped."""
+        with Session(self._engine) as session, session.begin():
+            row = session.get(CrawlPlatform, platform)
+            if row is None or row.stopped_at is None:
+                return False
+            row.stopped_at = row.told_at = None
+            row.signal = row.reason = ""
+            return True
+
+
+class Ledger:
+    """One platform's memory, for one run at a time (the run holds the platform's lock)."""
+
+    def __init__(self, engine: Engine, platform: str, clock: Clock) -> None:
+        self._engine = engine
+        self._platform = platform
+        self._clock = clock
+        self._run = 0
+
+    @property
+    def run(self) -> int:
+        """The current run's number; 0 before :meth:`begin`."""
+        return self._run
+
+    def begin(self) -> int:
+        """Start a run; its number."""
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, self._platform)
+            row.run += 1
+            row.started_at = self._clock.now()
+            self._run = row.run
+        return self._run
+
+    def finish(self, status: str, signal: str, reason: str) -> None:
+        """End the run. A stop's signal and reason, once recorded, stay until the platform is resumed."""
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, self._platform)
+            row.finished_at, row.status = self._clock.now(), status
+            if row.stopped_at is None:
+                row.signal, row.reason = signal, reason[:500]
+
+    def spend(self, limit: int) -> bool:
+        """Take one request out of this hour's budget; False when it is spent."""
+        now = self._clock.now()
+        with Session(self._engine) as session, session.begin():
+            row = _row(session, self._platform)
+            if row.hour_at is None or not timedelta(0) <= now - row.hour_at < _HOUR:
+                row.hour_at, row.hour_used = now, 0
+            if row.hour_used >= limit:
+                return False
+            row.hour_used += 1
+            return True
+
+    def known(self, ids: Iterable[str]) -> Mapping[str, Entry]:
+        """What is known of these items; unknown ones are left out."""
+        wanted = list(dict.fromkeys(ids))
+        found: dict[str, Entry] = {}
+        with Session(self._engine) as session:
+            for start in range(0, len(wanted), _CHUNK):
+                part = wanted[start : start + _CHUNK]
+                rows = session.execute(
+                    select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(CrawlItem.id.in_(part))
+                )
+                found.update((row.id, Entry(row.hash, row.run)) for row in rows)
+        return found
+
+    def record(self, items: Sequence[Seen], run: int, *, again: Sequence[str] = ()) -> None:
+        """Remember what the log holds now, and that ``again`` were seen unchanged. Idempotent, one transaction."""
+        latest = {item.id: item.hash for item in items}
+        now = self._clock.now()
+        known = self.known(latest)
+        with Session(self._engine) as session, session.begin():
+            for item_id, digest in latest.items():
+                entry = known.get(item_id)
+                if entry is None:
+                    session.add(CrawlItem(id=item_id, platform=self._platform, hash=digest, run=run, seen_at=now))
+                elif entry.hash != digest:
+                    session.execute(
+                        update(CrawlItem).where(CrawlItem.id == item_id).values(hash=digest, run=run, seen_at=now)
+                    )
+            for start in range(0, len(again), _CHUNK):
+                part = list(again[start : start + _CHUNK])
+                session.execute(update(CrawlItem).where(CrawlItem.id.in_(part)).values(seen_at=now))
+
+    def list_state(self, key: str) -> ListState:
+        with Session(self._engine) as session:
+            row = session.get(CrawlList, (self._platform, key))
+            if row is None:
+                return ListState()
+            return ListState(row.settled_run, row.total, row.settled_at, row.full_at)
+
+    def settle(self, key: str, total: int | None, *, full: bool) -> None:
+        """This run read the list until its end (``full``) or until what was settled before."""
+        now = self._clock.now()
+        with Session(self._engine) as session, session.begin():
+            row = session.get(CrawlList, (self._platform, key))
+            if row is None:
+                row = CrawlList(platform=self._platform, key=key, settled_run=0, settled_at=now)
+                session.add(row)
+            row.settled_run, row.settled_at = self._run, now
+            row.total = total
+            if full:
+                row.full_at = now
+
+    def forget(self, before: datetime) -> int:
+        """Drop items not seen since ``before``; how many. Found again, they stream as new."""
+        with Session(self._engine) as session, session.begin():
+            old = select(CrawlItem.id).where(CrawlItem.platform == self._platform, CrawlItem.seen_at < before)
+            ids = list(session.scalars(old))
+            for start in range(0, len(ids), _CHUNK):
+                session.execute(delete(CrawlItem).where(CrawlItem.id.in_(ids[start : start + _CHUNK])))
+            return len(ids)
+
+
+def _row(session: Session, platform: str) -> CrawlPlatform:
+    row = session.get(CrawlPlatform, platform)
+    if row is None:
+        row = CrawlPlatform(platform=platform, run=0, status="", signal="", reason="", hour_used=0)
+        session.add(row)
+    return row
+
+
+def _status(row: CrawlPlatform | None, platform: str) -> PlatformStatus:
+    if row is None:
+        return PlatformStatus(platform)
+    return PlatformStatus(
+        platform,
+        row.run,
+        row.started_at,
+        row.finished_at,
+        row.status,
+        row.signal,
+        row.reason,
+        row.stopped_at,
+        row.told_at,
+    )

@@ -1,0 +1,232 @@
+"""From a parsed page to the log: seal, compare with the ledger, stream what is new, park what cannot be.
+
+Promise: an item is remembered only after the log holds it durably, so a crash repeats and never loses. On a log whose
+checkpoint is written in the same transaction (the embedded one) a crash does not repeat either: the checkpoint holds
+the last batch, and :meth:`Pipeline.recover` copies it into the ledger before the next run reads anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import orjson
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
+from crawlers.payload import Page, Payload
+from ingest.clock import Clock
+from ingest.dead_letters import letter_for_payload
+from ingest.draft import Draft
+from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
+from ingest.log.base import EventLog, Outgoing, Topics
+from ingest.mention import Matched, Mention, Raw
+from ingest.privacy import Privacy
+from ingest.relevance import Brand
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE: Final = 200
+BATCH_SECONDS: Final = 5.0
+"""A batch is streamed when it holds this many mentions, or this long after its first."""
+DEAD_IN_ROW: Final = 100
+"""So many dead letters without one good record between them: the parser is wrong, not the records."""
+
+NO_BRAND: Final = Brand()
+
+_KEPT_PARAMS: Final = frozenset(
+    "productId sku page score sortType itemId sellerId currentPage order keyword offset limit order_by "
+    "note_id root_comment_id aweme_id item_id comment_id cursor".split()
+)
+"""Query parameters that say what was read. Everything else (tokens, signatures, fingerprints) is dropped."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of one page. ``ids`` are its readable items in order, stubs included.
+
+    ``fresh``: never streamed before; ``new``: streamed, for the first time or as a new revision; ``duplicate``: known
+    and unchanged; ``unsettled``: not known at the list's last finished pass, or changed since.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    duplicate: list[str] = field(default_factory=list)
+    dead: int = 0
+
+
+def mention_id(draft: Draft) -> str:
+    """The id that the draft's mention will have."""
+    return f"{draft.source}:{draft.kind}:{draft.native_id}"
+
+
+def stored_url(url: str | None) -> str | None:
+    """An address fit to be stored: path and naming parameters, no tokens."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        kept = [(name, value) for name, value in parse_qsl(parts.query) if name in _KEPT_PARAMS]
+    except ValueError:
+        return None
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))[:2000]
+
+
+class Pipeline:
+    """One run's way into the log. Not thread-safe; blocks while it writes."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        ledger: Ledger,
+        privacy: Privacy,
+        clock: Clock,
+        *,
+        platform: str,
+        brand: Brand = NO_BRAND,
+        batch_size: int = BATCH_SIZE,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> None:
+        self._log = log
+        self._ledger = ledger
+        self._privacy = privacy
+        self._clock = clock
+        self._platform = platform
+        self._brand = brand
+        self._size = batch_size
+        self._seconds = batch_seconds
+        self._batch: dict[str, Mention] = {}
+        self._letters: dict[str, Outgoing] = {}
+        self._again: dict[str, None] = {}
+        self._since: float | None = None
+        self._dead_in_row = 0
+
+    @property
+    def _checkpoint(self) -> str:
+        return f"crawl:{self._platform}"
+
+    def recover(self) -> int:
+        """Remember the last batch that the log holds, in case the last run died before the ledger did; its size."""
+        value = self._log.checkpoint(self._checkpoint)
+        if value is None:
+            return 0
+        last = orjson.loads(value)
+        self._ledger.record([Seen(item_id, digest) for item_id, digest in last["items"]], int(last["run"]))
+        return len(last["items"])
+
+    def take(self, page: Page, payload: Payload, *, query: str, parser: str, since: ListState) -> Taken:
+        """Stream what is new on the page; ``since`` is the list's state that "unsettled" is measured against.
+
+        Stubs (``draft.partial``) are only looked up. Raises DeadLetterLimit when nothing can be read any more.
+        """
+        raw = Raw(
+            url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser
+        )
+        context = {"url": raw.url or "", "endpoint": page.endpoint, "captured_at": raw.captured_at.isoformat()}
+        taken = Taken()
+        for problem in page.problems:
+            self._park(PayloadError(problem.reason, field=problem.path), problem.raw, context, taken)
+        drafts = {mention_id(draft): draft for draft in page.mentions}
+        known = self._ledger.known(drafts)
+        for item_id, draft in drafts.items():
+            entry = self._pending(item_id) or known.get(item_id)
+            if draft.partial:
+                self._note(taken, item_id, entry, since, changed=False)
+                continue
+            try:
+                mention = self._privacy.seal(draft, raw, self._matched(draft, query))
+            except Poison as error:
+                self._park(error, _draft_bytes(draft), context, taken)
+                continue
+            self._dead_in_row = 0
+            changed = entry is None or entry.hash != mention.revision.hash
+            self._note(taken, item_id, entry, since, changed=changed)
+            if changed:
+                taken.new.append(item_id)
+                self._batch[mention.id] = mention
+            else:
+                taken.duplicate.append(item_id)
+                self._again[mention.id] = None
+        self._maybe_flush()
+        return taken
+
+    def gone(self, item_id: str) -> None:
+        """The platform removed this item: it is not looked for again unless its list changes."""
+        if not self._ledger.known([item_id]):
+            self._ledger.record([Seen(item_id, GONE)], self._ledger.run)
+
+    def flush(self) -> None:
+        """Make everything taken so far durable, then remember it. Raises Retryable when the log stays unreachable."""
+        letters, batch, again = list(self._letters.values()), list(self._batch.values()), list(self._again)
+        if letters:
+            self._produce(Topics.DEAD_LETTERS, letters, None)
+        if batch:
+            items = [(mention.id, mention.revision.hash) for mention in batch]
+            value = orjson.dumps({"run": self._ledger.run, "items": items}).decode()
+            records = [Outgoing(mention.id, mention.to_json()) for mention in batch]
+            self._produce(Topics.COLLECTED, records, (self._checkpoint, value))
+        if letters or batch or again:
+            seen = [Seen(mention.id, mention.revision.hash) for mention in batch]
+            seen += [Seen(letter.key, DEAD) for letter in letters]
+            self._ledger.record(seen, self._ledger.run, again=again)
+        self._letters.clear()
+        self._batch.clear()
+        self._again.clear()
+        self._since = None
+
+    def _maybe_flush(self) -> None:
+        if not (self._batch or self._letters):
+            return
+        now = self._clock.monotonic()
+        self._since = now if self._since is None else self._since
+        if len(self._batch) + len(self._letters) >= self._size or now - self._since >= self._seconds:
+            self.flush()
+
+    def _produce(self, topic: str, records: Sequence[Outgoing], checkpoint: tuple[str, str] | None) -> None:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(Retryable),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            stop=stop_after_attempt(5),
+            reraise=True,
+        ):
+            with attempt:
+                self._log.produce(topic, records, checkpoint=checkpoint)
+
+    def _pending(self, item_id: str) -> Entry | None:
+        mention = self._batch.get(item_id)
+        return None if mention is None else Entry(mention.revision.hash, self._ledger.run)
+
+    def _note(self, taken: Taken, item_id: str, entry: Entry | None, since: ListState, *, changed: bool) -> None:
+        taken.ids.append(item_id)
+        if entry is None:
+            taken.fresh.append(item_id)
+        if entry is None or changed or entry.run > since.settled_run:
+            taken.unsettled.append(item_id)
+
+    def _matched(self, draft: Draft, query: str) -> Matched:
+        return self._brand.match("\n".join([draft.title or "", draft.text, *(a.text for a in draft.appends)]), query)
+
+    def _park(self, error: Poison, plain: bytes, context: Mapping[str, str], taken: Taken) -> None:
+        taken.dead += 1
+        self._dead_in_row += 1
+        letter = letter_for_payload(self._platform, self._privacy.lock(plain), plain, error, self._clock, context)
+        if letter.key not in self._letters and not self._ledger.known([letter.key]):
+            logger.warning("%s: parked a record: %s", self._platform, error)
+            self._letters[letter.key] = letter
+        if self._dead_in_row >= DEAD_IN_ROW:
+            self.flush()
+            raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
+
+
+def _draft_bytes(draft: Draft) -> bytes:
+    # ASCII escapes: a hostile page may have put lone surrogates or huge integers there.
+    return json.dumps(asdict(draft), default=repr).encode("ascii")
+
+
+__all__ = ["Pipeline", "Taken", "mention_id", "stored_url"]

@@ -1,0 +1,236 @@
+"""One run of one platform, in a process of its own (a Twisted reactor cannot start twice in one).
+
+    python -m crawlers.run --config JOB.json PLATFORM
+
+reads a :class:`Job` and prints a :class:`Report` as the last line of standard output; logs go to standard error.
+Exit code 0: the run came to its end (complete, or partial when a budget or SIGTERM ended it); 3: the platform is
+stopped and waits for a person; 1: it failed. SIGTERM and SIGINT finish cleanly: what was read is streamed and coverage
+is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from crawlers.config import CrawlSettings, Platform
+from ingest.clock import SystemClock
+from ingest.coverage import Coverage, Status, write_coverage
+from ingest.errors import ConfigError, ShengwenError
+from ingest.relevance import Brand
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_STOPPED: Final = 3
+
+
+class Job(BaseModel):
+    """What a run needs to know. ``secret_path`` names the installation's secret; the secret itself is in no job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crawl: CrawlSettings
+    log_path: Path
+    state_url: str
+    secret_path: Path
+    brand: Brand = Brand()
+    log_level: str = "INFO"
+
+    def lock_path(self, platform: Platform) -> Path:
+        """Held by a run, so that there is one of a platform at a time."""
+        return self.secret_path.with_name(f"crawl-{platform}.lock")
+
+
+class Report(BaseModel):
+    """How a run ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    platform: str
+    status: Status
+    signal: str = "ok"
+    reason: str = ""
+    coverage: tuple[Coverage, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return {"stopped": EXIT_STOPPED, "failed": EXIT_FAILED}.get(self.status, EXIT_OK)
+
+
+def load_job(path: Path) -> Job:
+    """Read a job file. Raises ConfigError (Chinese)."""
+    try:
+        return Job.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"无法读取采集任务文件 {path.name}：{error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"采集任务文件 {path.name} 的 {where} 不对：{first['msg']}") from error
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the platform's lock. Raises ConfigError when another run holds it; the kernel frees it on kill -9."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError("这个平台的另一次采集还在运行，请等它结束") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def run(platform: Platform, job: Job) -> Report:
+    """Run the platform's spider in this process and wait for its end. Starts the reactor: once a process."""
+    from crawlers.ledger import Ledger, PlatformBook
+    from crawlers.pipeline import Pipeline
+    from ingest.log.sqlite import SqliteLog
+    from ingest.privacy import Privacy, load_secret
+    from ingest.state import make_engine
+
+    clock = SystemClock()
+    with ExitStack() as stack:
+        stack.enter_context(one_at_a_time(job.lock_path(platform)))
+        engine = make_engine(job.state_url)
+        stack.callback(engine.dispose)
+        book = PlatformBook(engine, clock)
+        standing = book.status(platform)
+        if standing.needs_person:
+            logger.warning("%s is stopped (%s) and waits for a person", platform, standing.signal)
+            return Report(platform=platform, status="stopped", signal=standing.signal, reason=standing.reason)
+        log = stack.enter_context(closing(SqliteLog(job.log_path)))
+        ledger = Ledger(engine, platform, clock)
+        privacy = Privacy(load_secret(job.secret_path))
+        pipeline = Pipeline(log, ledger, privacy, clock, platform=platform, brand=job.brand)
+        pipeline.recover()
+        ledger.begin()
+        started = clock.now()
+        try:
+            return _crawl(platform, job, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock)
+        except (ShengwenError, OSError) as error:  # before or behind the spider, which reports its own failures
+            reason = str(error)
+            record = Coverage(
+                source=platform,
+                query="",
+                status="failed",
+                reason=reason[:500],
+                started_at=started,
+                finished_at=clock.now(),
+            )
+            write_coverage(log, [record])
+            ledger.finish("failed", "ok", reason)
+            return Report(platform=platform, status="failed", reason=reason, coverage=(record,))
+
+
+def _crawl(platform: Platform, job: Job, **parts: Any) -> Report:
+    from scrapy import signals
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from crawlers.base import Kit, PlatformSpider
+    from crawlers.settings import scrapy_settings
+
+    spider_class, needs_browser = _spider(platform)
+    settings = scrapy_settings(job.crawl, platform)
+    if needs_browser:
+        from crawlers.browser import browser_settings
+
+        settings |= browser_settings(job.crawl, platform)
+    process = AsyncCrawlerProcess(settings, install_root_handler=False)
+    crawler = process.create_crawler(spider_class)
+
+    def listen() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _spider_of(crawler).end_early, signal.Signals(number).name)
+
+    crawler.signals.connect(listen, signals.spider_opened, weak=False)
+    process.crawl(crawler, kit=Kit(settings=job.crawl, **parts))
+    process.start(install_signal_handlers=False)
+    spider = crawler.spider
+    if not isinstance(spider, PlatformSpider) or not spider.coverage:
+        raise ConfigError(f"{platform} 的采集没有启动，详情见日志")
+    outcome = spider.outcome
+    return Report(
+        platform=platform,
+        status=outcome.status,
+        signal=outcome.signal,
+        reason=outcome.reason,
+        coverage=tuple(spider.coverage),
+    )
+
+
+def _spider_of(crawler: Any) -> Any:
+    return crawler.spider
+
+
+def _spider(platform: Platform) -> tuple[Any, bool]:
+    """The platform's spider class, and whether it needs a browser."""
+    if platform == "jd":
+        from crawlers.jd.spider import JdSpider
+
+        return JdSpider, False
+    if platform == "tmall":
+        from crawlers.tmall.spider import TmallSpider
+
+        return TmallSpider, False
+    if platform == "zhihu":
+        from crawlers.zhihu.spider import ZhihuSpider
+
+        return ZhihuSpider, False
+    if platform == "xiaohongshu":
+        from crawlers.xiaohongshu.spider import XiaohongshuSpider
+
+        return XiaohongshuSpider, True
+    from crawlers.douyin.spider import DouyinSpider
+
+    return DouyinSpider, True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point of the child process; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m crawlers.run", description="运行一个平台的一次采集")
+    parser.add_argument("--config", required=True, type=Path, metavar="JOB.json", help="采集任务文件")
+    parser.add_argument("platform", choices=get_args(Platform), help="平台")
+    options = parser.parse_args(argv)
+    platform = cast(Platform, options.platform)
+    try:
+        job = load_job(options.config)
+        _log_to_stderr(job.log_level)
+        report = run(platform, job)
+    except ShengwenError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the command's answer
+        report = Report(platform=platform, status="failed", reason=str(error))
+    sys.stdout.buffer.write(orjson.dumps(report.model_dump(mode="json")) + b"\n")
+    sys.stdout.flush()
+    return report.exit_code
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    quiet: Mapping[str, int] = {"scrapy": logging.WARNING, "scrapy-playwright": logging.ERROR, "twisted": logging.ERROR}
+    for name, least in quiet.items():
+        logging.getLogger(name).setLevel(least)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Scrapy's settings, made from ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crawlers.config import CrawlSettings, Platform
+
+ROBOTS_NAME = "Shengwen"
+"""The name that robots.txt is read for, in the browser too."""
+
+
+def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, Any]:
+    """Scrapy's settings for one run of one platform, without the browser's (see :mod:`crawlers.browser`).
+
+    One request at a time, a pause before each, and only broken connections are tried again: an answer that says stop
+    is never asked a second time.
+    """
+    here = settings.of(platform)
+    low, high = here.pause
+    mean = (low + high) / 2
+    return {
+        "BOT_NAME": "shengwen",
+        "USER_AGENT": settings.user_agent,
+        "DEFAULT_REQUEST_HEADERS": {"Accept": "*/*", "Accept-Language": "zh-CN,zh;q=0.9"},
+        "ROBOTSTXT_OBEY": here.obey_robots,
+        "ROBOTSTXT_USER_AGENT": ROBOTS_NAME,
+        "CONCURRENT_REQUESTS": 1,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+        "DOWNLOAD_DELAY": mean,
+        "DOWNLOAD_DELAY_JITTER": (high - mean) / mean if mean else 0,
+        "DOWNLOAD_TIMEOUT": here.timeout,
+        "DOWNLOAD_MAXSIZE": here.max_bytes,
+        "DOWNLOAD_WARNSIZE": 0,
+        "DOWNLOAD_FAIL_ON_DATALOSS": True,
+        "RETRY_ENABLED": True,
+        "RETRY_TIMES": 2,
+        "RETRY_HTTP_CODES": [],
+        "METAREFRESH_ENABLED": False,
+        "HTTPPROXY_ENABLED": True,
+        "COOKIES_ENABLED": True,
+        "TELNETCONSOLE_ENABLED": False,
+        "LOG_ENABLED": False,
+        "EXTENSIONS": {
+            "scrapy.extensions.logstats.LogStats": None,
+            "scrapy.extensions.logcount.LogCount": None,
+        },
+        "TWISTED_REACTOR": "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
+    }

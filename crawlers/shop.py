@@ -1,0 +1,52 @@
+"""What reviews of both shops share: attribute words, masked nicknames, seller replies, derived ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
+
+from crawlers.text import clean, is_default_review
+from ingest.mention import Product
+
+_NOBODY: Final = frozenset({"", "匿名", "匿名用户", "匿名买家", "匿名会员", "***", "*"})
+
+
+def spec_of(pairs: Iterable[tuple[str, str]]) -> str | None:
+    """``颜色:雅白；规格:K20``: attributes that hold something, each once, in order; None without any."""
+    parts: dict[str, None] = {}
+    for name, value in pairs:
+        name, value = clean(name), clean(value)
+        if value:
+            parts[f"{name}:{value}" if name else value] = None
+    return "；".join(parts) or None
+
+
+def spec_of_text(text: str) -> str | None:
+    """The same from the platforms' own ``name:value;name:value``."""
+    parts = [part.partition(":") for part in re.split("[;；]", clean(text))]
+    return spec_of((name, value) if colon else ("", name) for name, colon, value in parts)
+
+
+def product_of(product_id: str | None, sku: str | None, name: str, spec: str | None) -> Product | None:
+    """The product, or None when nothing of it is known."""
+    known = (product_id, sku, clean(name) or None, spec)
+    return Product(id=known[0], sku=known[1], name=known[2], spec=known[3]) if any(known) else None
+
+
+def nickname(text: str) -> str | None:
+    """A masked nickname as an author's key, or None when it names nobody."""
+    cleaned = clean(text)
+    return None if cleaned in _NOBODY else cleaned
+
+
+def joined_replies(texts: Iterable[str]) -> str | None:
+    """The seller's answers to one review, one a line; None when there is none."""
+    replies = dict.fromkeys(clean(text) for text in texts)
+    return "\n".join(text for text in replies if text and not is_default_review(text)) or None
+
+
+def derived_id(*parts: str) -> str:
+    """An id for what the platform shows without one: the same words in the same place give the same id."""
+    return sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:20]

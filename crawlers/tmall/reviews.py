@@ -1,0 +1,194 @@
+"""Tmall and Taobao reviews: the old JSONP list and three mtop lists. None has stars; some say good, middle, bad."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.payload import Page
+from crawlers.reading import Reader
+from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
+from crawlers.text import append_text, review_text
+from crawlers.values import Moment, days_after, image, video
+from ingest.draft import Draft
+from ingest.mention import Append, Media
+
+OLD_LIST: Final = "tmall.list_detail_rate"
+DETAIL_LIST: Final = "tmall.rate.detaillist.get"
+ITEM_RATES: Final = "tmall.wdetail.getitemrates"
+NEW_PC: Final = "tmall.review.list.for.new.pc.detail"
+
+_MTOP_RATINGS: Final = {"1": 5, "0": 3, "-1": 1}
+
+
+def item_url(item_id: str | None) -> str | None:
+    return f"https://detail.tmall.com/item.htm?id={item_id}" if item_id and item_id.isdigit() else None
+
+
+def old_list(answer: Answer) -> Page:
+    """``list_detail_rate.htm``: 1-based pages; beyond the end ``rateList`` is [] and the page is pulled back."""
+    root = answer.root["rateDetail"]
+    if not root.is_list("rateList"):
+        return Page(endpoint=OLD_LIST, signal="unknown", reason="rateDetail.rateList is missing")
+    harvest = Harvest()
+    harvest.add_all(root.each("rateList"), lambda record: _old_review(record, answer))
+    page, last = root.number("paginator.page"), root.number("paginator.lastPage")
+    total = root.number("rateCount.total", "paginator.items")
+    asked = answer.page_number("currentPage")
+    clamped = asked is not None and page is not None and asked > page
+    more = None
+    if root["rateList"].value and page is not None and last is not None and page < last and not clamped:
+        more = {"currentPage": str(page + 1)}
+    nothing = Stop("empty", "no reviews, or past the last page")
+    at_end = page is None or last is None or page >= last or clamped or root.number("paginator.items") == 0
+    if not at_end:
+        nothing = Stop("unknown", f"no reviews on page {page} of {last}")
+    return harvest.page(OLD_LIST, more=more, total=total, nothing=nothing)
+
+
+def _old_review(record: Reader, answer: Answer) -> Draft:
+    captured_at = answer.captured_at
+    native_id = record.id("id")
+    created = record.moment(captured_at, "rateDate", "gmtCreateTime.time", "gmtCreateTime")
+    text, empty = review_text(record.text("rateContent"))
+    item = record.id_or_none("auctionNumId", "aucNumId", "itemId") or answer.param("itemId")
+    append = record["appendComment"]
+    media = [m for one in record.each("pics", "picsSmall") for m in image(one.value)]
+    media += [m for one in append.each("pics") for m in image(one.value)]
+    return Draft(
+        source="tmall",
+        kind="review",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        url=item_url(item),
+        product=product_of(item, None, record.text("auctionTitle"), spec_of_text(record.text("auctionSku"))),
+        author_id=nickname(record.text("displayUserNick")),
+        appends=_append(append, created, answer, ("content",), ("commentTime",), "days"),
+        seller_reply=joined_replies([record.text("reply"), append.text("reply")]),
+        media=media,
+    )
+
+
+def _append(
+    append: Reader, base: Moment, answer: Answer, texts: tuple[str, ...], times: tuple[str, ...], days: str
+) -> list[Append]:
+    """The 追评, at its stated time or so many days after the review; ``days`` 0 is the same day."""
+    written = append_text(append.text(*texts))
+    if not written:
+        return []
+    stated = append.moment_or_none(answer.captured_at, *times)
+    return [Append(text=written, created_at=stated.at if stated else days_after(base, append[days].value))]
+
+
+def detail_list(answer: Answer) -> Page:
+    """``mtop.taobao.rate.detaillist.get`` 6.0 and the older ``mtop.wdetail.getitemrates``: all scalars are text."""
+    data = answer.root["data"]
+    older = "getitemrates" in answer.root.text("api").lower() or data.has("totalPage")
+    name = ITEM_RATES if older else DETAIL_LIST
+    if not data.is_list("rateList"):
+        return Page(endpoint=name, signal="unknown", reason="data.rateList is missing")
+    harvest = Harvest()
+    harvest.add_all(data.each("rateList"), lambda record: _mtop_review(record, answer))
+    page_name = "pageNo" if answer.param("pageNo") or not answer.param("pageNum", "currentPage") else "pageNum"
+    page_name = "currentPage" if answer.param("currentPage") else page_name
+    page = answer.page_number(page_name)
+    last = data.number("totalPage")
+    goes_on = data.flag("hasNext") if data.has("hasNext") else last is not None and page is not None and page < last
+    more = {page_name: str(page + 1)} if data["rateList"].value and goes_on and page is not None else None
+    return harvest.page(name, more=more, total=data.number("total", "feedAllCount"))
+
+
+def _mtop_review(record: Reader, answer: Answer) -> Draft:
+    captured_at = answer.captured_at
+    native_id = record.id("id", "feedId")
+    created = record.moment(captured_at, "feedbackDate", "createTime", "createTimeInterval")
+    text, empty = review_text(record.text("feedback"))
+    item = record.id_or_none("auctionNumId") or answer.param("auctionNumId", "itemId", "itemNumId")
+    rating = _MTOP_RATINGS.get(record.text("rateType"))
+    likes, replies = record.count("interactInfo.likeCount"), record.count("interactInfo.commentCount")
+    append = record["appendedFeed"]
+    media: list[Media] = []
+    for one in record.each("feedPicPathList", "feedPicList"):
+        media += image(one.value if isinstance(one.value, str) else one["thumbnail"].value)
+    media += [m for one in append.each("appendFeedPicPathList") for m in image(one.value)]
+    media += video(record.at("video.cloudVideoUrl").value)
+    return Draft(
+        source="tmall",
+        kind="review",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        rating=rating,
+        rating_scale="3" if rating else None,
+        url=item_url(item),
+        product=product_of(
+            item, record.id_or_none("skuId"), record.text("auctionTitle"), _spec(record, "skuMap", "skuValueStr")
+        ),
+        author_id=nickname(record.text("userNick", "reduceUserNick")),
+        likes=likes.value,
+        replies=replies.value,
+        approximate=likes.approximate or replies.approximate,
+        appends=_append(append, created, answer, ("appendedFeedback",), ("createTime",), "intervalDay"),
+        seller_reply=joined_replies([record.text("reply"), append.text("reply")]),
+        media=media,
+    )
+
+
+def new_pc(answer: Answer) -> Page:
+    """``mtop.alibaba.review.list.for.new.pc.detail``: dates are relative, so months at worst."""
+    module = answer.root.at("data.module")
+    asked = answer.page_number("pageNum")
+    if not module.is_list("reviewVOList"):
+        if module.value is None and asked is not None and asked > 1:
+            return Page(endpoint=NEW_PC, signal="empty", reason="past the last page")
+        return Page(endpoint=NEW_PC, signal="unknown", reason="data.module.reviewVOList is missing")
+    harvest = Harvest()
+    harvest.add_all(module.each("reviewVOList"), lambda record: _new_pc_review(record, answer))
+    goes_on = module.flag("hasNext") and bool(module["reviewVOList"].value)
+    more = {"pageNum": str(asked + 1)} if goes_on and asked is not None else None
+    return harvest.page(NEW_PC, more=more)
+
+
+def _new_pc_review(record: Reader, answer: Answer) -> Draft:
+    native_id = record.id("id")
+    created = record.moment(answer.captured_at, "reviewDate")
+    text, empty = review_text(record.text("reviewWordContent"))
+    item = answer.param("itemId")
+    interaction = record["interactionVO"]
+    likes, replies, views = (interaction.count(name) for name in ("likeCount", "commentCount", "readCount"))
+    append = record["reviewAppendVO"]
+    media = [m for part in (record, append) for one in part.each("reviewPicPathList") for m in image(one.value)]
+    for part in (record, append):
+        for one in part.each("videoVOList"):
+            media += video(one.first("cloudVideoUrl", "videoUrl", "url").value)
+    return Draft(
+        source="tmall",
+        kind="review",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        url=item_url(item),
+        product=product_of(item, None, "", _spec(record, "skuText", "skuValueStr")),
+        author_id=nickname(record.text("userNick")),
+        likes=likes.value,
+        replies=replies.value,
+        views=views.value,
+        approximate=likes.approximate or replies.approximate or views.approximate,
+        appends=_append(append, created, answer, ("appendedWordContent",), ("createTime",), "intervalDay"),
+        seller_reply=joined_replies([record.text("reply"), append.text("reply")]),
+        media=media,
+    )
+
+
+def _spec(record: Reader, mapped: str, written: str) -> str | None:
+    values = record[mapped].value
+    if isinstance(values, dict):
+        return spec_of((name, value) for name, value in values.items() if isinstance(value, str))
+    return spec_of_text(record.text(mapped, written) or record.text(written))

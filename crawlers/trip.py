@@ -1,0 +1,177 @@
+"""Book-keeping of one run: a trip for each target, a pass for each list, and when a list has been read enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from crawlers.config import Target
+from crawlers.ledger import ListState
+from crawlers.payload import Page
+from crawlers.pipeline import Taken
+from ingest.clock import Clock
+from ingest.coverage import Coverage, Status
+
+EMPTY_IN_ROW: Final = 3
+"""So many pages without a single item, each promising more, are the end: platforms mix in pages of advertisements."""
+
+End = Literal["end", "settled", "repeat", "cap"]
+"""end: the platform has no more · settled: the rest was read by an earlier run · repeat: the platform turns in a
+circle or clamps its last page · cap: our own page cap."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ListPass:
+    """One pass through one list.
+
+    ``newest_first``: the list is in order of time and an earlier pass reached its end, so what was settled then ends
+    it. ``total``: what the platform claims; ``trusted`` when growth of ``total`` says how many unsettled items there
+    must be (replies far down count as well). ``reach``: how many the platform shows at most. ``counted`` false: a
+    list of stubs, or a part of a list that counts already.
+    """
+
+    key: str
+    since: ListState = ListState()
+    cap: int
+    newest_first: bool = False
+    total: int | None = None
+    trusted: bool = False
+    reach: int | None = None
+    counted: bool = True
+    ended: End | None = None
+    pages: int = 0
+    ids: dict[str, None] = field(default_factory=dict)
+    unsettled: int = 0
+    _visited: set[str] = field(default_factory=set)
+    _empty: int = 0
+
+    def open(self, place: str) -> bool:
+        """Whether the page at ``place`` (address or cursor) may be read; False ends the pass."""
+        if place in self._visited:
+            self.ended = "repeat"
+        elif self.pages >= self.cap:
+            self.ended = "cap"
+        else:
+            self._visited.add(place)
+            return True
+        return False
+
+    def saw(self, page: Page, taken: Taken) -> Mapping[str, str] | None:
+        """Take note of a page that was read; the next page's parameters, or None when the pass has ended."""
+        self.pages += 1
+        fresh = [item for item in taken.ids if item not in self.ids]
+        self.ids.update(dict.fromkeys(fresh))
+        self.unsettled += len(set(fresh) & set(taken.unsettled))
+        if page.total is not None:
+            self.total = page.total
+        self._empty = 0 if taken.ids else self._empty + 1
+        if page.next is None:
+            self.ended = "end"
+        elif (taken.ids and not fresh) or self._empty >= EMPTY_IN_ROW:
+            self.ended = "repeat"
+        elif self.newest_first and self.since.settled_run and taken.ids and not taken.unsettled and self._grown():
+            self.ended = "settled"
+        return None if self.ended else page.next
+
+    def _grown(self) -> bool:
+        """As many unsettled items were found as the claimed total has grown by."""
+        if not self.trusted or self.total is None or self.since.total is None:
+            return True
+        return self.unsettled >= self.total - self.since.total
+
+    @property
+    def claim(self) -> int | None:
+        """How many items this pass set out to read, where the platform says; never fewer than were seen."""
+        if self.ended == "settled":
+            return len(self.ids)
+        if self.total is None:
+            return None
+        return max(min(self.total, self.reach) if self.reach is not None else self.total, len(self.ids))
+
+
+@dataclass(slots=True)
+class Trip:
+    """One target in one run: what was planned, what was read, and how it ended."""
+
+    target: Target
+    clock: Clock
+    lanes: list[ListPass] = field(default_factory=list)
+    pages: int = 0
+    expected: int = 0
+    """Items that were opened one by one (posts, videos)."""
+    status: Status | None = None
+    signal: str = "ok"
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    """What was left out, in English: ends up in the coverage's reason."""
+    _fates: dict[str, str] = field(default_factory=dict)
+    _dead: int = 0
+    _started: datetime = field(init=False)
+    _ended: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self._started = self.clock.now()
+
+    @property
+    def query(self) -> str:
+        """The keyword, or the target's key."""
+        return self.target.keyword or self.target.key
+
+    def count(self, taken: Taken) -> None:
+        """Add one page's items; an item met twice counts once, as new if it ever was."""
+        for item in taken.new:
+            self._fates[item] = "new"
+        for item in taken.duplicate:
+            self._fates.setdefault(item, "duplicate")
+        self._dead += taken.dead
+
+    def may_settle(self, lane: ListPass) -> bool:
+        """Whether every list opened below this one came to its end, too."""
+        return all(below.ended for below in self.lanes[self.lanes.index(lane) :])
+
+    @property
+    def whole(self) -> bool:
+        """Everything that the platform showed was read."""
+        return not self.shortfall
+
+    @property
+    def shortfall(self) -> str:
+        """Why not everything was read, in English; empty when it was."""
+        capped = sum(lane.ended == "cap" for lane in self.lanes)
+        unread = sum(lane.ended is None for lane in self.lanes)
+        notes = list(dict.fromkeys(self.notes))
+        if capped:
+            notes.append(f"{capped} lists reached the page cap")
+        if unread:
+            notes.append(f"{unread} lists were not read to their end")
+        return "; ".join(notes)
+
+    def end(self, status: Status, *, signal: str = "ok", reason: str = "") -> None:
+        self.status, self.signal, self.reason = status, signal, reason
+        self._ended = self.clock.now()
+
+    def coverage(self, source: str) -> Coverage:
+        """The record of this trip."""
+        claims = [lane.claim for lane in self.lanes if lane.counted]
+        said = [claim for claim in claims if claim is not None]
+        new = sum(fate == "new" for fate in self._fates.values())
+        got = len(self._fates) + self._dead
+        top = self.lanes[0] if self.lanes else None
+        return Coverage(
+            source=source,
+            query=self.query,
+            window=(top.since.settled_at if top and top.newest_first else None, self._started),
+            planned=max(sum(said) + self.expected, got) if said else None,
+            got=got,
+            new=new,
+            duplicate=len(self._fates) - new,
+            dead=self._dead,
+            pages=self.pages,
+            status=self.status or "failed",
+            signal=self.signal,
+            reason=self.reason[:500],
+            started_at=self._started,
+            finished_at=self._ended or self.clock.now(),
+        )

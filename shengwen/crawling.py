@@ -1,0 +1,172 @@
+"""Collecting, as the service does it: each platform's spider as a child process, on a schedule."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from crawlers.config import PLATFORMS, Platform
+from crawlers.ledger import PlatformBook
+from ingest.errors import UserError
+from shengwen.home import Home
+from shengwen.settings import Settings, state_url
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    from crawlers.launch import RunReport
+    from crawlers.run import Job
+    from shengwen.rooms import Rooms
+
+logger = logging.getLogger(__name__)
+
+NAMES: Final[Mapping[str, str]] = {
+    "jd": "京东",
+    "tmall": "天猫",
+    "xiaohongshu": "小红书",
+    "douyin": "抖音",
+    "zhihu": "知乎",
+}
+IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
+"""Platforms that only answer to a page's own script."""
+AT_ONCE: Final = 2
+RUN_TIMEOUT: Final = 3600.0
+
+
+def job_of(home: Home, settings: Settings) -> Job:
+    """What a spider's process is told."""
+    from crawlers.run import Job
+
+    return Job(
+        crawl=settings.crawl,
+        log_path=home.log,
+        state_url=state_url(home, settings),
+        secret_path=home.secret,
+        brand=settings.brand,
+    )
+
+
+def has_chromium(settings: Settings) -> bool:
+    """Whether the machine has a browser that the browser spiders can use."""
+    from crawlers.chromium import find_chromium
+
+    return find_chromium(settings.crawl.chromium) is not None
+
+
+def planned(settings: Settings) -> list[Platform]:
+    """Platforms that are switched on and have targets."""
+    return [p for p in PLATFORMS if settings.crawl.of(p).enabled and settings.crawl.of(p).targets]
+
+
+class CrawlSchedule:
+    """Runs every planned platform every ``schedule.crawl_every`` seconds, at most one run of a platform at a time.
+
+    A platform that stopped on a login wall, a verification or a refusal is left alone until a person resumes it.
+    """
+
+    def __init__(self, rooms: Rooms, only: Sequence[Platform] | None = None) -> None:
+        self._rooms = rooms
+        self._only = only
+        self._job = job_of(rooms.home, rooms.settings)
+        self._book = PlatformBook(rooms.engine, rooms.clock)
+        self._stop = threading.Event()
+        self._running: set[Platform] = set()
+        self._scheduler: BackgroundScheduler | None = None
+        self.left_out: list[str] = []
+
+    def start(self) -> None:
+        """Begin with every platform at once (two at a time), then by the schedule."""
+        from apscheduler.executors.pool import ThreadPoolExecutor
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        self._rooms.privacy  # noqa: B018  (the secret file must exist before a child reads it)
+        platforms = [p for p in planned(self._rooms.settings) if self._only is None or p in self._only]
+        if not has_chromium(self._rooms.settings):
+            from crawlers.chromium import INSTALL_HINT
+
+            missing = [p for p in platforms if p in IN_BROWSER]
+            if missing:
+                names = "、".join(NAMES[p] for p in missing)
+                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
+            platforms = [p for p in platforms if p not in IN_BROWSER]
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(AT_ONCE)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        for platform in platforms:
+            self._scheduler.add_job(
+                self._run,
+                "interval",
+                args=[platform],
+                id=platform,
+                seconds=self._rooms.settings.schedule.crawl_every,
+                next_run_time=self._rooms.clock.now(),
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Ask running spiders to finish, and wait for them."""
+        self._stop.set()
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=True)
+
+    def resume(self, platform: str) -> None:
+        """A person looked at it: crawl again, now. Raises UserError for a platform that is not stopped."""
+        if not self._book.resume(platform):
+            raise UserError(f"{NAMES.get(platform, platform)} 没有停下，不需要恢复")
+        if self._scheduler is not None and self._scheduler.get_job(platform) is not None:
+            self._scheduler.modify_job(platform, next_run_time=self._rooms.clock.now())
+
+    def running(self) -> frozenset[Platform]:
+        """Platforms being crawled right now."""
+        return frozenset(self._running)
+
+    def next_run(self, platform: str) -> datetime | None:
+        """When a platform is crawled next, UTC; null when it is not scheduled."""
+        job = self._scheduler.get_job(platform) if self._scheduler is not None else None
+        return None if job is None else job.next_run_time
+
+    def _run(self, platform: Platform) -> None:
+        from crawlers.launch import run_spider
+
+        if self._stop.is_set() or self._book.status(platform).needs_person:
+            return
+        self._running.add(platform)
+        try:
+            report = run_spider(platform, self._job, RUN_TIMEOUT, stop=self._stop)
+        except Exception:
+            logger.exception("%s could not be started", platform)
+        else:
+            _log(report)
+        finally:
+            self._running.discard(platform)
+
+
+def crawl_once(rooms: Rooms, platforms: Sequence[Platform], stop: threading.Event) -> list[RunReport]:
+    """One run of each platform, one after the other."""
+    from crawlers.launch import run_spider
+
+    rooms.privacy  # noqa: B018  (the secret file must exist before a child reads it)
+    rooms.engine  # noqa: B018  (and the state database must be migrated)
+    job = job_of(rooms.home, rooms.settings)
+    reports = []
+    for platform in platforms:
+        if stop.is_set():
+            break
+        report = run_spider(platform, job, RUN_TIMEOUT, stop=stop)
+        _log(report)
+        reports.append(report)
+    return reports
+
+
+def _log(report: RunReport) -> None:
+    said = report.report.reason if report.report else report.log_tail
+    level = logging.INFO if report.status in ("complete", "partial") else logging.WARNING
+    logger.log(level, "%s: %s %s", report.platform, report.status, said)
+
+
+__all__ = ["IN_BROWSER", "NAMES", "CrawlSchedule", "crawl_once", "has_chromium", "job_of", "planned"]

@@ -1,0 +1,120 @@
+"""The way of one mention: the four stages between the log and what the rooms make of it.
+
+Group names are stage names; each stage's effect is idempotent, so at-least-once delivery has an exactly-once effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ingest.analysis import classified_from_json
+from ingest.errors import Poison
+from ingest.log.base import EventLog, Outgoing, Record, Topics
+from ingest.mention import mention_from_json
+from ingest.stage import Reject, Stage, StagePolicy, Work
+
+if TYPE_CHECKING:
+    from classify.base import Classifier
+    from search.base import Index
+    from shengwen.rooms import Rooms
+
+T = TypeVar("T")
+CLASSIFY: Final = "classify"
+INDEX: Final = "index"
+ALERT: Final = "alert"
+COVERAGE: Final = "coverage"
+STAGES: Final = {
+    CLASSIFY: Topics.COLLECTED,
+    INDEX: Topics.CLASSIFIED,
+    ALERT: Topics.CLASSIFIED,
+    COVERAGE: Topics.COVERAGE,
+}
+"""Stage (and consumer group) -> the topic it reads."""
+
+
+def classify_work(classifier: Classifier, log: EventLog) -> Work:
+    """mentions.collected → analysis → mentions.classified, with the collected record's place as ``origin``."""
+    from classify.stage import classify_batch
+
+    def work(batch: Sequence[Record], reject: Reject) -> None:
+        read = _decoded(batch, mention_from_json, reject)
+        done = classify_batch(classifier, [mention for _, mention in read])
+        out = [
+            Outgoing(mention.id, mention.to_json(), {"origin": f"{record.partition}:{record.offset}"})
+            for (record, _), mention in zip(read, done, strict=True)
+        ]
+        if out:
+            log.produce(Topics.CLASSIFIED, out)
+
+    return work
+
+
+def index_work(index: Index) -> Work:
+    """mentions.classified → the index, counted by where the mention was collected."""
+    from search.base import Delivery
+
+    def work(batch: Sequence[Record], reject: Reject) -> None:
+        read = _decoded(batch, classified_from_json, reject)
+        deliveries = [Delivery(mention, _origin(record), record.headers.get("replay")) for record, mention in read]
+        if deliveries:
+            index.apply(deliveries)
+
+    return work
+
+
+def alert_work(rooms: Rooms) -> Work:
+    """mentions.classified → facts, aggregates and tickets."""
+    from shengwen.alerting import make_engine
+
+    alerts = make_engine(rooms)
+
+    def work(batch: Sequence[Record], reject: Reject) -> None:
+        read = _decoded(batch, classified_from_json, reject)
+        if read:
+            alerts.absorb([(mention, (r.topic, r.partition, r.offset)) for r, mention in read])
+
+    return work
+
+
+def coverage_work(rooms: Rooms) -> Work:
+    """crawl.coverage → what is known of each source's health."""
+    from ingest.coverage import coverage_from_json
+    from shengwen.alerting import make_coverage
+
+    absorb = make_coverage(rooms)
+
+    def work(batch: Sequence[Record], reject: Reject) -> None:
+        read = _decoded(batch, coverage_from_json, reject)
+        if read:
+            absorb([coverage for _, coverage in read])
+
+    return work
+
+
+def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> Stage:
+    """One of :data:`STAGES`, ready to run."""
+    makers: dict[str, Callable[[], Work]] = {
+        CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log),
+        INDEX: lambda: index_work(rooms.index),
+        ALERT: lambda: alert_work(rooms),
+        COVERAGE: lambda: coverage_work(rooms),
+    }
+    return Stage(name, rooms.log, STAGES[name], makers[name](), rooms.clock, policy=policy)
+
+
+def _decoded(batch: Sequence[Record], decode: Callable[[bytes], T], reject: Reject) -> list[tuple[Record, T]]:
+    read: list[tuple[Record, T]] = []
+    for record in batch:
+        try:
+            read.append((record, decode(record.value)))
+        except Poison as error:
+            reject(record, error)
+    return read
+
+
+def _origin(record: Record) -> tuple[str, int, int] | None:
+    partition, _, offset = record.headers.get("origin", "").partition(":")
+    if not (partition.isdigit() and offset.isdigit()):
+        return None
+    return Topics.COLLECTED, int(partition), int(offset)
