@@ -114,5 +114,6 @@ class WebDeps:
             "classify": Topics.COLLECTED,
             "index": Topics.CLASSIFIED,
             "alert": Topics.CLASSIFIED,
+            "coverage": Topics.COVERAGE,
         }
     )

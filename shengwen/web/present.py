@@ -28,7 +28,7 @@ ALERT_KINDS: Final = {"spike": "负面激增", "safety": "安全", "reputation":
 ALERT_STATES: Final = {"firing": "进行中", "cooling": "回落中", "closed": "已结束"}
 VERDICTS: Final = {"confirmed": "已确认", "dismissed": "误报"}
 DELIVERY_STATES: Final = {"pending": "等待发送", "sending": "发送中", "delivered": "已送达", "failed": "失败"}
-STAGES: Final = {"classify": "分析", "index": "入库", "alert": "预警", "alerts": "预警", "collect": "采集"}
+STAGES: Final = {"classify": "分析", "index": "入库", "alert": "预警", "coverage": "采集记录", "collect": "采集"}
 STAGE_STATES: Final = {
     "waiting": "待命", "running": "运行中", "retrying": "重试中", "stopped": "已停止", "failed": "已停止（出错）",
 }  # fmt: skip

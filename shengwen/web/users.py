@@ -10,6 +10,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 
 from argon2 import PasswordHasher
@@ -119,8 +120,10 @@ def _set_password(engine: Engine, clock: Clock, name: str, password: str) -> Non
         session.execute(delete(WebSession).where(WebSession.user == name))
 
 
-# Verified against when there is no such user, so that both answers take as long.
-_NOBODY = _hasher.hash(secrets.token_urlsafe(16))
+@cache
+def _nobody() -> str:
+    """Verified against when there is no such user, so that both answers take as long."""
+    return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def verify_password(engine: Engine, name: str, password: str) -> bool:
@@ -129,7 +132,7 @@ def verify_password(engine: Engine, name: str, password: str) -> bool:
         stored = connection.execute(select(User.password).where(User.name == name)).scalar()
     with _one_at_a_time:
         try:
-            right = _hasher.verify(stored or _NOBODY, password[: MAX_PASSWORD + 1])
+            right = _hasher.verify(stored or _nobody(), password[: MAX_PASSWORD + 1])
         except (VerificationError, InvalidHashError):
             return False
     return right and stored is not None

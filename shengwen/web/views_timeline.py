@@ -69,7 +69,7 @@ def timeline(
         return pages.render(request, "timeline.html", status=400, trouble=trouble(q, error), **shared)
     until = ceiling(now, chosen.step)
     since = until - chosen.length
-    counts = deps.index.histogram(_negative(query), by="source", since=since, until=until, step=chosen.step)
+    counts = deps.index.histogram(_negative(query), since=since, until=until, step=chosen.step)
     sources = sorted(counts, key=_place)
     alerts = [one for one in deps.reader.alerts(since=since) if one.started_at < until]
     starts = [since + number * chosen.step for number in range(int(chosen.length / chosen.step))]
