@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Literal, Self
 
@@ -93,6 +93,15 @@ class Index(ABC):
     @abstractmethod
     def summary(self, query: Node, *, top: int = 20) -> Summary:
         """Facets and the histogram of a query."""
+
+    @abstractmethod
+    def histogram(
+        self, query: Node, *, since: datetime, until: datetime, step: timedelta
+    ) -> Mapping[str, Sequence[int]]:
+        """Matches over time by source: how many were created in each ``step`` from ``since`` on, up to ``until``.
+
+        Exact. Every list has one number a step (the last step may be cut short); sources without any are left out.
+        """
 
     @abstractmethod
     def get(self, mention_id: str) -> Hit | None:

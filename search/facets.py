@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
 
+from ingest.errors import ContractError
 from search.base import Facet, Summary
 from search.columns import Array, Columns
+from search.memory import epoch_ms
 
 _SINGLE: Final[tuple[Facet, ...]] = ("source", "sentiment", "intent", "region", "kind")
 _BYTES_PER_WORD = 8
@@ -36,6 +38,23 @@ def summarise(columns: Columns, slots: Array, top: int) -> Summary:
     return Summary(
         len(slots), facets, _by_day(column("day"), column("sentiment"), columns.terms.get("sentiment", ("",)))
     )
+
+
+def count_steps(
+    columns: Columns, slots: Array, *, since: datetime, until: datetime, step: timedelta
+) -> Mapping[str, Sequence[int]]:
+    """By source, how many of ``slots`` were created in each step of [since, until)."""
+    first, last = epoch_ms(since), epoch_ms(until)
+    width = step // timedelta(milliseconds=1)
+    if width <= 0 or last <= first:
+        raise ContractError("a histogram needs a step and a span longer than a millisecond")
+    size = -(-(last - first) // width)
+    created = columns["created"][slots]
+    inside = (created >= first) & (created < last)
+    names = columns.terms.get("source", ("",))
+    cells = columns["source"][slots][inside].astype(np.int64) * size + (created[inside] - first) // width
+    table = np.bincount(cells, minlength=len(names) * size).reshape(len(names), size)
+    return {name: row.tolist() for name, row in zip(names, table, strict=True) if row.any()}
 
 
 def _counts(codes: Array, size: int) -> list[int]:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -22,7 +22,7 @@ from search.ast import And, Is, Node, Until, positive_words
 from search.base import Delivery, Hit, Index, Outcome, Results, Sort, Summary
 from search.columns import Array, Codes, Columns, catch_up
 from search.evaluate import Evaluation, PostingsCache
-from search.facets import summarise
+from search.facets import count_steps, summarise
 from search.highlight import highlights
 from search.packing import unpack
 from search.paging import after, order, read_cursor, sort_keys, write_cursor
@@ -101,6 +101,13 @@ class SqliteIndex(Index):
         with self._snapshot() as (connection, columns):
             slots = Evaluation(connection, columns, self._postings).slots(query)
         return summarise(columns, slots, top)
+
+    def histogram(
+        self, query: Node, *, since: datetime, until: datetime, step: timedelta
+    ) -> Mapping[str, Sequence[int]]:
+        with self._snapshot() as (connection, columns):
+            slots = Evaluation(connection, columns, self._postings).slots(query)
+        return count_steps(columns, slots, since=since, until=until, step=step)
 
     def get(self, mention_id: str) -> Hit | None:
         with self._store.reading() as connection:

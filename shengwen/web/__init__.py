@@ -1,0 +1,1 @@
+"""The web pages and the JSON API. FastAPI is imported in here only."""

@@ -1,0 +1,97 @@
+"""预警: what is on fire, why we think so, and who was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from alerts.read import AlertView
+from ingest.clock import BEIJING
+from search.ast import Is
+from shengwen.web.cards import make_cards
+from shengwen.web.deps import Verdict
+from shengwen.web.pages import LoginDep, PagesDep, page_url
+
+router = APIRouter()
+
+SHOWN_CLOSED = timedelta(days=30)
+EVIDENCE_SHOWN = 20
+
+
+@router.get("/alerts")
+def alerts(request: Request, pages: PagesDep) -> Response:
+    deps = pages.deps
+    opened = deps.reader.open_alerts()
+    keys = {one.key for one in opened}
+    past = [one for one in deps.reader.alerts(since=deps.clock.now() - SHOWN_CLOSED) if one.key not in keys]
+    return pages.render(request, "alerts.html", opened=opened, past=past, states=deps.reader.states())
+
+
+@router.get("/alerts/{key}")
+def alert(request: Request, pages: PagesDep, key: str) -> Response:
+    deps = pages.deps
+    detail = deps.reader.alert(key)
+    if detail is None:
+        raise HTTPException(404)
+    hits = [hit for hit in map(deps.index.get, detail.mention_ids[:EVIDENCE_SHOWN]) if hit is not None]
+    tickets = deps.reader.tickets_of([hit.mention.id for hit in hits])
+    return pages.render(
+        request,
+        "alert.html",
+        detail=detail,
+        alert=detail.alert,
+        why=detail.explanation,
+        cards=make_cards(hits, tickets),
+        scope_url=scope_url(detail.alert, deps.clock.now()),
+    )
+
+
+def scope_url(alert: AlertView, now: datetime) -> str:
+    """The negatives that were counted: the alert's scope, from the start of its window to its end."""
+    words = [str(Is("sentiment", "negative"))] if alert.kind != "silence" else []
+    words += _scope_words(alert.scope)
+    since = alert.started_at - timedelta(hours=alert.window_hours if alert.kind == "spike" else 0)
+    words.append(f"since:{since.astimezone(BEIJING).isoformat(timespec='seconds')}")
+    if alert.closed_at is not None:
+        words.append(f"until:{alert.closed_at.astimezone(BEIJING).isoformat(timespec='seconds')}")
+    return page_url("/", q=" ".join(words))
+
+
+def _scope_words(scope: Mapping[str, str]) -> list[str]:
+    words = []
+    for name in ("source", "product", "tag"):
+        value = scope.get(name)
+        if value and name == "source":
+            words.append(str(Is("source", value)))
+        elif value and name == "product":
+            words.append(str(Is("product", value)))
+        elif value:
+            words.append(str(Is("tag", value)))
+    return words
+
+
+@router.post("/alerts/{key}/verdict")
+def decide(
+    request: Request, pages: PagesDep, login: LoginDep, key: str, verdict: Annotated[Verdict, Form()]
+) -> Response:
+    if pages.deps.reader.alert(key) is None:
+        raise HTTPException(404)
+    pages.deps.decide_alert(key, verdict, login.user)
+    return RedirectResponse(f"/alerts/{key}", 303)
+
+
+@router.get("/deliveries")
+def deliveries(request: Request, pages: PagesDep) -> Response:
+    reader = pages.deps.reader
+    return pages.render(request, "deliveries.html", failed=reader.outbox_failures(), recent=reader.deliveries())
+
+
+@router.get("/fragments/status")
+def status(request: Request, pages: PagesDep, page: str = "/") -> Response:
+    """The header's numbers and the red bar, asked for every five seconds."""
+    return pages.render(request, "_status.html", path=page)

@@ -1,0 +1,135 @@
+"""提及: search, filter, read, export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast, get_args
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from ingest.errors import QueryError
+from search.base import Results, Sort
+from search.query import parse_query
+from shengwen.web.cards import Card, make_card, make_cards
+from shengwen.web.facets import SENTIMENT_ORDER, bars, date_presets, facet_groups, tag_groups
+from shengwen.web.pages import Pages, PagesDep, page_url
+from shengwen.web.querytext import added, chips, without_fields
+
+router = APIRouter()
+
+PAGE = 20
+TAGS_SHOWN = 60
+SORTS: dict[Sort, str] = {
+    "newest": "最新",
+    "relevance": "最相关",
+    "likes": "最多赞",
+    "severity": "最严重",
+    "oldest": "最早",
+}
+EXAMPLES = (
+    ("漏水 安装", "两个词都有"),
+    ("漏水 OR 渗水", "有一个就行（也可以写“或”）"),
+    ("不热 NOT 广告", "排除（也可以写 -广告）"),
+    ('"暖气 不热"~5', "两个词相隔不超过 5 个字"),
+    ("情感:负面 来源:小红书", "按情感、来源筛选"),
+    ("tag:产品质量/漏水渗水", "按标签；只写 tag:产品质量 就是整组"),
+    ("意图:投诉 since:7d", "近 7 天的投诉"),
+    ("点赞:>=100 评分:<=2", "按数字筛选"),
+    ("since:2026-01-01 until:2026-01-31", "一段日期"),
+    ("has:追评", "有追评；还有 has:图、has:回复"),
+)
+
+Text = Annotated[str, Query(max_length=4000)]
+
+
+def sort_of(value: str) -> Sort:
+    """A sort from the address; an unknown one is the default."""
+    return cast(Sort, value) if value in get_args(Sort) else "newest"
+
+
+def cards_of(pages: Pages, results: Results) -> list[Card]:
+    """A page of results with the tickets they belong to."""
+    return make_cards(results.hits, pages.deps.reader.tickets_of([hit.mention.id for hit in results.hits]))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A query that was not understood, with the character it stumbled over."""
+
+    message: str
+    before: str
+    at: str
+    after: str
+
+
+def trouble(text: str, error: QueryError) -> Trouble:
+    place = min(error.position, len(text))
+    return Trouble(str(error), text[max(0, place - 40) : place], text[place : place + 1] or " ", text[place + 1 :][:40])
+
+
+@router.get("/")
+def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newest", cursor: str = "") -> Response:
+    deps, order = pages.deps, sort_of(sort)
+    shared: dict[str, Any] = {"q": q, "sort": order, "sorts": SORTS, "examples": EXAMPLES}
+    try:
+        query = parse_query(q, now=deps.clock.now())
+    except QueryError as error:
+        return pages.render(request, "mentions.html", status=400, trouble=trouble(q, error), **shared)
+    results = deps.index.search(query, sort=order, limit=PAGE, cursor=cursor or None)
+    summary = deps.index.summary(query, top=TAGS_SHOWN)
+    active = chips(q, now=deps.clock.now())
+    return pages.render(
+        request,
+        "mentions.html",
+        trouble=None,
+        total=results.total,
+        cards=cards_of(pages, results),
+        more=_more(q, order, results),
+        chips=active,
+        presets=date_presets(q, active),
+        groups=facet_groups(summary, q, active),
+        tags=tag_groups(summary, q, active),
+        bars=bars(summary.by_day),
+        sentiments=SENTIMENT_ORDER,
+        day_url=_day_url(q, order),
+        **shared,
+    )
+
+
+def _more(q: str, order: Sort, results: Results) -> dict[str, str] | None:
+    if results.cursor is None:
+        return None
+    return {
+        "fragment": page_url("/fragments/mentions", q=q, sort=order, cursor=results.cursor),
+        "page": page_url("/", q=q, sort=order, cursor=results.cursor),
+    }
+
+
+def _day_url(q: str, order: Sort) -> str:
+    bare = without_fields(q, ("since", "until"))
+    return page_url("/", q=added(added(bare, "since:__FIRST__"), "until:__LAST__"), sort=order)
+
+
+@router.get("/fragments/mentions")
+def more_mentions(request: Request, pages: PagesDep, cursor: str, q: Text = "", sort: str = "newest") -> Response:
+    query, order = parse_query(q, now=pages.deps.clock.now()), sort_of(sort)
+    results = pages.deps.index.search(query, sort=order, limit=PAGE, cursor=cursor)
+    return pages.render(request, "_hits.html", cards=cards_of(pages, results), more=_more(q, order, results))
+
+
+@router.get("/mentions/{mention_id:path}")
+def mention(request: Request, pages: PagesDep, mention_id: str) -> Response:
+    deps = pages.deps
+    hit = deps.index.get(mention_id)
+    if hit is None:
+        raise HTTPException(404)
+    ticket = deps.reader.tickets_of([mention_id]).get(mention_id)
+    parent = deps.index.get(hit.mention.parent_id) if hit.mention.parent_id else None
+    return pages.render(
+        request,
+        "mention.html",
+        card=make_card(hit, ticket=ticket, limit=None),
+        parent=make_card(parent) if parent else None,
+    )
