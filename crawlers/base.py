@@ -233,11 +233,19 @@ class PlatformSpider(Spider):
 
     @contextmanager
     def passing(
-        self, key: str, trip: Trip, *, newest_first: bool = False, claim: int | None = None, reach: int | None = None
+        self,
+        key: str,
+        trip: Trip,
+        *,
+        newest_first: bool = False,
+        claim: int | None = None,
+        reach: int | None = None,
+        trusted: bool = False,
+        counted: bool = True,
     ) -> Iterator[ListPass]:
-        """One pass through one list; settled in the ledger when it came to its end.
+        """One pass through one list (see :class:`ListPass`); settled in the ledger when it came to its end.
 
-        ``claim``: how many the platform says there are, where known beforehand; ``reach``: how many it will show.
+        ``claim``: how many the platform says there are, where known beforehand.
         """
         since = self.kit.ledger.list_state(key)
         lane = ListPass(
@@ -246,7 +254,10 @@ class PlatformSpider(Spider):
             cap=self.here.page_cap,
             newest_first=newest_first and not self._full_pass_due(since),
             total=claim,
+            claimed=claim is not None,
             reach=reach,
+            trusted=trusted,
+            counted=counted,
         )
         trip.lanes.append(lane)
         yield lane  # an exception leaves the lane open: nothing is settled
@@ -346,7 +357,9 @@ class HttpSpider(PlatformSpider):
         """Cookies of the session that a person logged in, if there is one."""
         return cookies_for(self.here)
 
-    async def walk(self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None) -> AsyncIterator[Reading]:
+    async def walk(
+        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None
+    ) -> AsyncIterator[Reading]:
         """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
         url: str | None = first
         while url is not None and lane.open(url):

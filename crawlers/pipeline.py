@@ -39,8 +39,12 @@ DEAD_IN_ROW: Final = 100
 NO_BRAND: Final = Brand()
 
 _KEPT_PARAMS: Final = frozenset(
-    "productId sku page score sortType itemId sellerId currentPage order keyword offset limit order_by "
-    "note_id root_comment_id aweme_id item_id comment_id cursor".split()
+    {
+        *("productId", "sku", "page", "score", "sortType"),
+        *("itemId", "sellerId", "currentPage", "order"),
+        *("keyword", "offset", "limit", "order_by", "cursor"),
+        *("note_id", "root_comment_id", "aweme_id", "item_id", "comment_id"),
+    }
 )
 """Query parameters that say what was read. Everything else (tokens, signatures, fingerprints) is dropped."""
 
@@ -125,9 +129,7 @@ class Pipeline:
 
         Stubs (``draft.partial``) are only looked up. Raises DeadLetterLimit when nothing can be read any more.
         """
-        raw = Raw(
-            url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser
-        )
+        raw = Raw(url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser)
         context = {"url": raw.url or "", "endpoint": page.endpoint, "captured_at": raw.captured_at.isoformat()}
         taken = Taken()
         for problem in page.problems:

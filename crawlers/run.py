@@ -154,6 +154,7 @@ def _crawl(platform: Platform, job: Job, **parts: Any) -> Report:
 
         settings |= browser_settings(job.crawl, platform)
     process = AsyncCrawlerProcess(settings, install_root_handler=False)
+    _quiet_libraries()  # Scrapy has just set its own levels
     crawler = process.create_crawler(spider_class)
 
     def listen() -> None:
@@ -227,8 +228,17 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    quiet: Mapping[str, int] = {"scrapy": logging.WARNING, "scrapy-playwright": logging.ERROR, "twisted": logging.ERROR}
-    for name, least in quiet.items():
+
+
+def _quiet_libraries() -> None:
+    """Libraries log addresses with tokens in them below these levels."""
+    levels: Mapping[str, int] = {
+        "scrapy": logging.WARNING,
+        "scrapy-playwright": logging.ERROR,
+        "twisted": logging.ERROR,
+        "asyncio": logging.ERROR,
+    }
+    for name, least in levels.items():
         logging.getLogger(name).setLevel(least)
 
 
