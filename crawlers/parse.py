@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from crawlers.decode import Decoded, decode, load_json
+from crawlers.douyin.parser import DOUYIN
 from crawlers.endpoint import Answer, Endpoint, Platform, Stop, address_of, request_params
 from crawlers.jd.parser import JD
 from crawlers.payload import Page, Payload
 from crawlers.reading import Reader
 from crawlers.tmall.parser import TMALL
 from crawlers.xiaohongshu.parser import XIAOHONGSHU
+from crawlers.zhihu.parser import ZHIHU
 from ingest.errors import PayloadError, UserError
 
 logger = logging.getLogger(__name__)
 
-_PARSERS: Final = {platform.name: platform for platform in (JD, TMALL, XIAOHONGSHU)}
+_PARSERS: Final = {platform.name: platform for platform in (JD, TMALL, XIAOHONGSHU, DOUYIN, ZHIHU)}
 
 PLATFORMS: Final = tuple(_PARSERS)
 """Names that :func:`parse` knows."""

@@ -94,7 +94,7 @@ def list_page(answer: Answer) -> Page:
     for item in answer.root.each("search.feeds"):
         harvest.add_all(_note_cards_of([item]), lambda one: _listed(one, answer))
     for tab in answer.root.each("user.notes"):
-        items = [tab[index] for index in range(len(tab.value))] if isinstance(tab.value, list) else [tab]
+        items = list(tab.items()) or [tab]
         harvest.add_all(_note_cards_of(items), lambda one: _listed(one, answer))
     return harvest.page(LIST_PAGE)
 
