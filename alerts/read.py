@@ -171,7 +171,7 @@ class TicketDetail:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """A message in the outbox. ``state``: pending, sending, delivered, failed. ``problem`` is the last one, no secrets."""
+    """A message in the outbox. ``state``: pending, sending, delivered, failed. ``problem`` holds no secrets."""
 
     id: int
     key: str
