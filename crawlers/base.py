@@ -194,14 +194,19 @@ class PlatformSpider(Spider):
                 trip.end(outcome.status, signal=outcome.signal, reason=outcome.reason or "no targets")
                 self.coverage = [trip.coverage(self.platform)]
             if outcome.status == "complete":
-                worst = next((c for s in ("failed", "partial") for c in self.coverage if c.status == s), None)
-                if worst is not None:
-                    outcome.status, outcome.reason = worst.status, worst.reason
+                self._judge(outcome)
             write_coverage(self.kit.log, self.coverage)
         except ShengwenError as error:
             logger.error("%s: the end of the run could not be written: %s", self.platform, error)
             outcome.status, outcome.reason = "failed", str(error)
         self.kit.ledger.finish(outcome.status, outcome.signal, outcome.reason)
+
+    def _judge(self, outcome: Outcome) -> None:
+        """The run is as whole as its targets: failed only when none of them could be read."""
+        short = [record for record in self.coverage if record.status != "complete"]
+        if short:
+            failed = all(record.status == "failed" for record in self.coverage)
+            outcome.status, outcome.reason = "failed" if failed else "partial", short[0].reason
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -331,7 +336,7 @@ class HttpSpider(PlatformSpider):
         """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
         await self.turn()
         headers = {"Referer": referer} if referer else {}
-        request = Request(url, headers=headers, cookies=self.session_cookies(), meta={"dont_redirect": True})
+        request = Request(url, headers=headers, cookies=cookies_for(self.here), meta={"dont_redirect": True})
         return self.payload(url, await self.download(request))
 
     def payload(self, url: str, response: Response) -> Payload:
@@ -352,10 +357,6 @@ class HttpSpider(PlatformSpider):
             captured_at=self.kit.clock.now(),
             final_url=final,
         )
-
-    def session_cookies(self) -> list[dict[str, Any]]:
-        """Cookies of the session that a person logged in, if there is one."""
-        return cookies_for(self.here)
 
     async def walk(
         self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None

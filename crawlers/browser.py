@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from scrapy import Request
 
 from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
+from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
 from crawlers.payload import Payload
 from crawlers.session import save_state, storage_state
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NO_CHROMIUM: Final = (
-    "找不到 Chromium 浏览器，小红书和抖音的采集需要它。Debian/Ubuntu 请运行：sudo apt-get install chromium；"
-    "其他系统请安装 Chromium 或 Google Chrome，或在设置 crawl.chromium 中写明它的路径"
-)
 PAGES_PER_CONTEXT: Final = 40
 """After so many pages the browser context is made anew, with the same session: pages leave memory behind."""
 PATIENCE: Final = 8.0
@@ -45,28 +40,20 @@ NUDGES: Final = 3
 _NOT_NEEDED: Final = frozenset({"image", "media", "font"})
 
 
-def find_chromium(configured: str | None = None) -> str:
-    """The browser's path: the configured one, else the first found on this machine. Raises ConfigError (Chinese)."""
-    if configured is not None:
-        path = shutil.which(configured)
-        if path is None:
-            raise ConfigError(f"设置 crawl.chromium 指向的 {configured} 不存在或不能执行")
-        return path
-    for name in NAMES:
-        path = shutil.which(name)
-        if path is not None:
-            return path
-    raise ConfigError(NO_CHROMIUM)
-
-
 def launch_options(settings: CrawlSettings) -> dict[str, Any]:
-    """How Chromium is started: headless, no background traffic; without its sandbox only where root needs that."""
+    """How Chromium is started: headless, no background traffic; without its sandbox only where root needs that.
+
+    Raises ConfigError when there is none.
+    """
+    executable = find_chromium(settings.chromium)
+    if executable is None:
+        raise ConfigError(f"找不到 Chromium 浏览器。{INSTALL_HINT}")
     flags = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     flags += ["--disable-dev-shm-usage", "--mute-audio"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")
     return {
-        "executable_path": find_chromium(settings.chromium),
+        "executable_path": executable,
         "args": flags,
         "headless": True,
         # The run ends the browser itself, after it has written its end.

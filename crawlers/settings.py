@@ -41,6 +41,7 @@ def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, An
         "COOKIES_ENABLED": True,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_ENABLED": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
         "REMOTE_CONTROL_ENABLED": False,
         # Named one by one: newer versions of Scrapy bring consoles that run code for whoever can reach their port.
         "EXTENSIONS_BASE": {"scrapy.extensions.corestats.CoreStats": 0},
