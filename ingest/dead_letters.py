@@ -159,9 +159,9 @@ class DeadLetters:
             "returned": returned,
         }
 
-    def by_source(self, source: str) -> int:
-        """Open letters of one source."""
-        return sum(letter.source == source for letter in self.open())
+    def count(self, source: str | None = None) -> int:
+        """Open letters, of one source or of all."""
+        return sum(source in (None, letter.source) for letter in self.open())
 
     def get(self, letter_id: str) -> DeadLetter:
         """One open letter. Raises UserError when there is none of that id."""
