@@ -113,6 +113,7 @@ class PlatformSettings(_Plain):
     * ``full_pass_hours``: an incremental pass stops at what is known; this often a list is read to its end again, so
       that edits deep in it are found.
     * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
+    * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
@@ -128,6 +129,7 @@ class PlatformSettings(_Plain):
     recheck_hours: float = Field(default=24.0, ge=0)
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    questions: bool = True
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
