@@ -1,4 +1,4 @@
-"""JD: a product's reviews, newest first, and its questions with their answers, from lists that answer plain requests."""
+"""JD: a product's reviews, newest first, and its questions with their answers, by plain requests."""
 
 from __future__ import annotations
 
