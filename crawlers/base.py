@@ -46,10 +46,11 @@ FAILURES_IN_ROW: Final = 3
 class PlatformStopped(Permanent):
     """The platform asked for a person, or refused: nothing more is requested until it is resumed."""
 
-    def __init__(self, signal: str, reason: str) -> None:
+    def __init__(self, signal: str, reason: str, page: Page | None = None) -> None:
         super().__init__(f"{signal}: {reason}")
         self.signal = signal
         self.reason = reason
+        self.page = page
 
 
 class BudgetSpent(Retryable):
@@ -212,12 +213,18 @@ class PlatformSpider(Spider):
 
     def read(self, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
         """Parse one payload of one list and take its items. Raises PlatformStopped on a stop signal."""
-        page = self.parsed(payload)
-        taken = self.kit.pipeline.take(
-            page, payload, query=trip.query, parser=f"{self.platform}/{page.endpoint}", since=lane.since
-        )
+        try:
+            page = self.parsed(payload)
+        except PlatformStopped as stopped:
+            if stopped.page is not None and stopped.page.mentions:  # a wall that shows a few records before it
+                trip.count(self._take(stopped.page, payload, trip, lane))
+            raise
+        taken = self._take(page, payload, trip, lane)
         trip.count(taken)
         return Reading(page, taken)
+
+    def _take(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Taken:
+        return self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
 
     def parsed(self, payload: Payload) -> Page:
         """Parse one payload. Raises PlatformStopped on a stop signal."""
@@ -233,7 +240,7 @@ class PlatformSpider(Spider):
                 payload.sha256,
                 head,
             )
-            raise PlatformStopped(page.signal, f"{page.endpoint}: {page.reason}")
+            raise PlatformStopped(page.signal, f"{page.endpoint}: {page.reason}", page)
         return page
 
     @contextmanager

@@ -35,8 +35,8 @@ PAGES_PER_CONTEXT: Final = 40
 """After so many pages the browser context is made anew, with the same session: pages leave memory behind."""
 PATIENCE: Final = 8.0
 """Seconds to wait for an answer that the page should be asking for."""
-NUDGES: Final = 3
-"""So often a list is scrolled in vain before it is given up."""
+NUDGES: Final = (0.4, 0.8, 1.6, 3.0, 5.0)
+"""Seconds to wait after each attempt to make a list go on; then it is given up."""
 _NOT_NEEDED: Final = frozenset({"image", "media", "font"})
 
 
@@ -167,22 +167,24 @@ class Visit:
     async def more(self, act: Callable[[], Any], progress: Callable[[], int]) -> bool:
         """Act as a reader does (scroll, click) until ``progress()`` grows; False when nothing comes of it."""
         before = progress()
-        for _ in range(NUDGES):
-            await self._spider.pause()
-            await self._spider.turn()
+        await self._spider.pause()
+        await self._spider.turn()
+        for patience in NUDGES:
             await act()
-            if await self.until(lambda: progress() > before, PATIENCE / NUDGES):
+            if await self.until(lambda: progress() > before, patience):
                 return True
         return False
 
     async def scroll(self, pane: str) -> None:
-        """Scroll the pane (or the page) to its end, by the wheel."""
+        """Scroll the pane ("" for the page) to its end, by the wheel; a little back first, so that it moves."""
         from playwright.async_api import Error
 
         with suppress(Error):  # the pane may be about to be drawn anew: the next nudge finds it
-            inside = self.page.locator(pane).first
-            if await inside.count():
-                await inside.hover(timeout=2000)
+            if pane and await self.page.locator(pane).count():
+                await self.page.locator(pane).first.hover(timeout=2000)
+            else:
+                await self.page.mouse.move(400, 400)
+            await self.page.mouse.wheel(0, -120)
             await self.page.mouse.wheel(0, 20_000)
 
     async def click(self, button: Locator) -> bool:

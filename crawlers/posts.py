@@ -90,10 +90,10 @@ class PostsSpider(BrowserSpider):
                 await self.pause()
 
     def _due(self, hit: Draft) -> bool:
-        return self.comments_due(self._key(hit), hit.replies) or self._never_read(hit)
-
-    def _never_read(self, hit: Draft) -> bool:
-        return not self.kit.ledger.known([mention_id(hit)])
+        """Whether a post must be opened: its comments changed, or the list showed only a stub of it."""
+        if self.comments_due(self._key(hit), hit.replies):
+            return True
+        return hit.partial and not self.kit.ledger.known([mention_id(hit)])
 
     @staticmethod
     def _key(hit: Draft) -> str:
@@ -188,6 +188,8 @@ class PostsSpider(BrowserSpider):
             elif self.comments_path.search(path):
                 reading = self.read(payload, trip, lane)
                 lane.saw(reading.page, reading.taken)
+            elif thread.post is not None:
+                self.parsed(payload)  # the post again, in the page's other form: only a refusal matters
             else:
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"

@@ -25,7 +25,7 @@ class DouyinSpider(PostsSpider):
     comments_path = re.compile(r"/comment/list/?$")
     replies_path = re.compile(r"/comment/list/reply/?$")
     root_param = "comment_id"
-    search_pane = "body"
+    search_pane = ""
     comments_pane = "[data-e2e=comment-list]"
     unfold = re.compile(r"^\s*展开\s*(更多|\d+\s*条)?\s*回复\s*$")
     newest = re.compile(r"^\s*最新(发布)?\s*$")

@@ -23,7 +23,7 @@ class XiaohongshuSpider(PostsSpider):
     comments_path = re.compile(r"/comment/page$")
     replies_path = re.compile(r"/comment/sub/page$")
     root_param = "root_comment_id"
-    search_pane = ".feeds-container"
+    search_pane = ""
     comments_pane = ".note-scroller"
     unfold = re.compile(r"^\s*展开\s*(更多|\d+\s*条)?\s*回复\s*$")
     newest = re.compile(r"^\s*最新\s*$")

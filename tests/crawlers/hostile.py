@@ -55,7 +55,7 @@ class ShopServer:
         """A spider's settings for these products."""
         hosts = ("club.jd.com", "item.jd.com", "passport.jd.com")
         bases = {host: f"{self.base}/{host.partition('.')[0]}" for host in hosts}
-        return {"bases": bases, "targets": [{"sku": sku} for sku in skus]} | more
+        return {"bases": bases, "targets": [{"sku": sku} for sku in skus], "questions": False} | more
 
     def __enter__(self) -> Self:
         return self

@@ -123,7 +123,7 @@ def test_news_and_edits_are_streamed_and_reading_stops_at_what_is_known(shop: Sh
     shop.reviews["1"] = [review(n) for n in range(40, 0, -1)]
     home.configure(jd=shop.settings("1"))
     home.crawl("jd")
-    shop.reviews["1"] = [review(41)] + [review(40, content="追加：三天后开始漏水")] + shop.reviews["1"][1:]
+    shop.reviews["1"] = [review(41), review(40, content="追加：三天后开始漏水"), *shop.reviews["1"][1:]]
     record = home.crawl("jd").coverage[0]
     assert (record.new, record.pages) == (2, 2)
     assert home.ids()["jd:review:10000000040"] == 2
