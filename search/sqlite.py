@@ -11,12 +11,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 
 from ingest.analysis import ClassifiedMention
+from ingest.clock import Clock
 from ingest.errors import UserError
 from search.ast import And, Is, Node, Until, positive_words
 from search.base import Delivery, Hit, Index, Outcome, Results, Sort, Summary
@@ -29,6 +30,7 @@ from search.paging import after, order, read_cursor, sort_keys, write_cursor
 from search.store import Store, Synchronous
 from search.writer import Batch
 
+_OUTCOMES = ("indexed", "revised", "duplicate", "empty", "erased")
 _SCAN_BATCH = 500
 _ERASE_BATCH = 2_000
 
@@ -42,7 +44,8 @@ class SqliteIndex(Index):
     Poison from :meth:`apply`, with nothing of the batch applied, for a mention that cannot be stored.
     """
 
-    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
+    def __init__(self, path: Path, clock: Clock, *, synchronous: Synchronous = "FULL") -> None:
+        self._clock = clock
         self._store = Store(path, synchronous)
         self._columns = Columns()
         self._columns_lock = threading.Lock()
@@ -122,15 +125,22 @@ class SqliteIndex(Index):
     def delete_before(self, source: str, before: datetime) -> int:
         return self._erase(And((Is("source", source), Until(before))))
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, source: str | None = None) -> Mapping[str, int]:
+        if source is None:
+            with self._store.reading() as connection:
+                stored: int = connection.execute("SELECT count(*) FROM columns").fetchone()[0]
+                return {**_tallies(connection, None), "documents": stored}
+        with self._snapshot() as (connection, columns):
+            sources = list(columns.terms.get("source", ("",)))
+            code = sources.index(source) if source in sources[1:] else 0
+            stored = int(((columns["source"] == code) & columns.alive).sum())
+            return {**_tallies(connection, source), "documents": stored}
+
+    def last_change(self) -> datetime | None:
+        """When the index last changed (UTC, by the clock of the process that changed it), or None: never."""
         with self._store.reading() as connection:
-            counts: dict[str, int] = dict(
-                connection.execute(
-                    "SELECT name, value FROM meta WHERE name IN ('indexed', 'revised', 'duplicate', 'empty', 'erased')"
-                )
-            )
-            counts["documents"] = connection.execute("SELECT count(*) FROM columns").fetchone()[0]
-            return counts
+            ms: int = connection.execute("SELECT value FROM meta WHERE name = 'changed_at'").fetchone()[0]
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
 
     def verify(self) -> Sequence[str]:
         """What is wrong with the file, found by reading all of it (slow); empty when it is sound."""
@@ -166,7 +176,7 @@ class SqliteIndex(Index):
         with self._store.writing() as connection:
             known, self._codes = self._codes, None
             codes = known if known and known.fits(connection) else Codes(connection)
-            yield Batch(connection, codes), connection
+            yield Batch(connection, codes, self._dictionary, self._clock.now()), connection
         self._codes = codes  # only now are they what the file holds
 
     def _erase(self, query: Node, author_key: str | None = None) -> int:
@@ -196,6 +206,14 @@ def _keys(
 ) -> tuple[Array, Array, Array]:
     words = list(dict.fromkeys(positive_words(query)))
     return sort_keys(columns, slots, sort, evaluation.relevance(words) if sort == "relevance" else None)
+
+
+def _tallies(connection: sqlite3.Connection, source: str | None) -> dict[str, int]:
+    tallies = dict.fromkeys(_OUTCOMES, 0)
+    for of_source, outcome, n in connection.execute("SELECT source, outcome, n FROM tallies"):
+        if source is None or of_source == source:
+            tallies[outcome] += n
+    return tallies
 
 
 def _copies(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[str, int]:
