@@ -170,7 +170,7 @@ class Department(_Settings):
 
 
 class DeliverySettings(_Settings):
-    """Retries: ``tries`` per channel, waiting ``first_wait`` · 2^n seconds with full jitter, at most ``longest_wait``."""
+    """Retries: ``tries`` per channel, waiting ``first_wait`` · 2^n seconds (jittered), at most ``longest_wait``."""
 
     tries: int = Field(default=5, ge=1)
     ticket_tries: int = Field(default=20, ge=1)
@@ -194,8 +194,20 @@ class AlertSettings(_Settings):
     reach_first_level: int = Field(default=10_000, ge=1)
     """likes + 2 · replies + 3 · shares + views/100 of a negative mention from which reputation is at risk."""
     reputation_words: tuple[str, ...] = (
-        "12315", "12345", "曝光", "维权", "媒体", "记者", "消协", "消费者协会", "黑猫投诉", "工商局", "市监局", "起诉", "律师函",
-    )  # fmt: skip
+        "12315",
+        "12345",
+        "曝光",
+        "维权",
+        "媒体",
+        "记者",
+        "消协",
+        "消费者协会",
+        "黑猫投诉",
+        "工商局",
+        "市监局",
+        "起诉",
+        "律师函",
+    )
     important_authors: frozenset[str] = frozenset()
     """Author keys of high-value customers: their complaints are 一级."""
     source_silent_after: Duration = Span(hours=26)

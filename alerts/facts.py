@@ -90,6 +90,7 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
         "severity": analysis.severity,
         "author": mention.author.key,
         "reach": reach,
+        "likes": min(mention.likes or 0, 2**62),
         "simhash": simhash(text) if any_negative else None,
         "genuine": genuine,
         "negative": negative,
@@ -138,9 +139,7 @@ class FactStore:
         with self._engine.begin() as connection:
             lock(connection)
             old = _stored(connection, [row["mention_id"] for row in rows])
-            fresh = [
-                row for row in rows if (was := old.get(row["mention_id"])) is None or row["revision"] > was["revision"]
-            ]
+            fresh = [row for row in rows if _is_newer(row, old.get(row["mention_id"]))]
             delta = Delta()
             for row in fresh:
                 was = old.get(row["mention_id"])
@@ -184,6 +183,10 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, A
         some = select(*columns).where(facts.c.mention_id.in_(ids[start : start + _CHUNK]))
         found.update((row["mention_id"], dict(row)) for row in connection.execute(some).mappings())
     return found
+
+
+def _is_newer(row: Mapping[str, Any], was: Mapping[str, Any] | None) -> bool:
+    return was is None or row["revision"] > was["revision"]
 
 
 def _says_more(was: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
 from alerts import spike
 from alerts.aggregates import bucket_end, bucket_start, first_bucket, read_cells, read_negatives, read_sums, scope_ids
@@ -84,19 +84,18 @@ class Picture:
     candidates: int = 0
 
 
-def recent_negatives(connection: Connection, now: datetime) -> list[RowMapping]:
+def recent_negatives(connection: Connection, now: datetime) -> list[dict[str, Any]]:
     """Facts with a negative in any scope whose event time is in the last 24 hours and not after ``now``."""
     facts = table(Fact)
-    return list(
-        connection.execute(
-            select(facts)
-            .where(facts.c.any_negative.is_(True), facts.c.created_at > now - LOOK_BACK, facts.c.created_at <= now)
-            .order_by(facts.c.created_at, facts.c.mention_id)
-        ).mappings()
+    rows = connection.execute(
+        select(facts)
+        .where(facts.c.any_negative.is_(True), facts.c.created_at > now - LOOK_BACK, facts.c.created_at <= now)
+        .order_by(facts.c.created_at, facts.c.mention_id)
     )
+    return [dict(row) for row in rows.mappings()]
 
 
-def units(facts: Sequence[Mapping[str, Any]]) -> list[Negative]:
+def units(facts: Sequence[dict[str, Any]]) -> list[Negative]:
     """Join near-duplicates and the words of one author into units; a mention without an author is its own."""
     parent = list(range(len(facts)))
 
@@ -112,7 +111,7 @@ def units(facts: Sequence[Mapping[str, Any]]) -> list[Negative]:
     for i, fact in enumerate(facts):
         if fact["author"] is not None:
             parent[find(i)] = find(by_author.setdefault(fact["author"], i))
-    return [Negative(dict(fact), find(i)) for i, fact in enumerate(facts)]
+    return [Negative(fact, find(i)) for i, fact in enumerate(facts)]
 
 
 def look(
@@ -326,7 +325,6 @@ def _learn(
     windows: Sequence[int],
 ) -> spike.Expectation:
     """Scopes without a past are compared with the rest of their own last two days; a whole day cannot be judged."""
-    import numpy as np
 
     if not learning.any():
         return expectation
@@ -334,7 +332,7 @@ def _learn(
     span = 2 * spike.DAY
     for column, hours in enumerate(windows):
         rest = history[learning, hours:span].sum(axis=1)
-        mean[learning, column] = (rest + 1.0) / (span - hours + 0.0) * hours if hours < spike.DAY else np.inf
+        mean[learning, column] = (rest + 1.0) / (span - hours) * hours if hours < spike.DAY else 1e9
         dispersion[learning, column] = 2.0
     return spike.Expectation(mean, dispersion)
 

@@ -1,4 +1,4 @@
-"""The alert room's tables in the state database: facts, 15-minute aggregates, incidents, tickets, outbox, source health.
+"""The alert room's tables in the state database: facts, aggregates, incidents, tickets, outbox, source health.
 
 They run on SQLite and PostgreSQL alike. Instants are UTC; JSON is kept as text, written by :mod:`orjson`, so that
 what was frozen stays byte for byte.
@@ -71,6 +71,7 @@ class Fact(Base):
     severity: Mapped[float] = mapped_column(Float)
     author: Mapped[str | None] = mapped_column(String(200), index=True)
     reach: Mapped[int] = mapped_column(BigInteger)
+    likes: Mapped[int] = mapped_column(BigInteger)
     simhash: Mapped[int | None] = mapped_column(BigInteger)
     genuine: Mapped[bool] = mapped_column(Boolean)
     negative: Mapped[bool] = mapped_column(Boolean)
@@ -197,7 +198,8 @@ class Ticket(Base):
     """One piece of work. ``key`` follows from its mention or incident, so it exists once whatever is delivered twice.
 
     ``tags`` is a JSON list; ``root_cause`` and ``measure`` are JSON objects or null. ``version`` rises with every
-    change that downstream systems are told.
+    change that downstream systems are told. ``tell_at``: when a change is to be told, ``step_at``: when the next
+    deadline warning is due (null: nothing waits). Clocks start at ``clock_start``; ``reopened`` counts reopenings.
     """
 
     __tablename__ = "tickets"
@@ -223,6 +225,10 @@ class Ticket(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tell_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    step_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    clock_start: Mapped[datetime] = mapped_column(UtcDateTime)
+    reopened: Mapped[int] = mapped_column(Integer)
     first_response_due: Mapped[datetime] = mapped_column(UtcDateTime)
     plan_due: Mapped[datetime | None] = mapped_column(UtcDateTime)
     done_due: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -263,7 +269,10 @@ class TicketEvent(Base):
 
 
 class TicketStep(Base):
-    """A warning that was given (or passed over for a later one): nobody is told twice for the same step."""
+    """A warning that was given (or passed over for a later one): nobody is told twice for the same step.
+
+    ``round`` is how often the ticket had been reopened: a new round has new warnings.
+    """
 
     __tablename__ = "ticket_steps"
 

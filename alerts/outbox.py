@@ -1,0 +1,336 @@
+"""The transactional outbox: what is to be sent is written with what it tells, then delivered at least once.
+
+A row keeps its key and its frozen body over all retries, so a receiver that honours the key acts once. Leases and
+waits are wall-clock instants in the database; one that lies absurdly far ahead means the clock went back, and counts
+as over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, exists, or_, select, update
+
+from alerts.channels.base import Channel, Delivered, Delivery, Message, Refused, Retry
+from alerts.config import RANK, AlertSettings, DeliverySettings
+from alerts.tables import Outbox, Ticket, TicketLink, table
+from alerts.upsert import upsert
+from ingest.clock import Clock
+from ingest.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LONG_WAIT = 60.0
+"""A channel that asks for a longer pause than this (s) is passed over when there is another one."""
+
+
+def enqueue(connection: Connection, message: Message, *, route: Sequence[str], stream: str, now: datetime) -> None:
+    """Write a message for one route (channels in order of preference) in the caller's transaction.
+
+    The same key on the same route is written once. An empty route writes nothing: nobody is configured to hear it.
+    """
+    if not route:
+        return
+    connection.execute(
+        upsert(connection, table(Outbox)).on_conflict_do_nothing(),
+        {
+            "key": message.key,
+            "route": ",".join(route),
+            "stream": stream,
+            "kind": message.type,
+            "rank": RANK.get(message.level, len(RANK)),
+            "title": message.title,
+            "body": message.to_json(),
+            "state": "pending",
+            "hop": 0,
+            "parts": 0,
+            "attempts": 0,
+            "hop_attempts": 0,
+            "next_at": now,
+            "lease_owner": None,
+            "lease_until": None,
+            "created_at": now,
+            "finished_at": None,
+            "delivered_by": None,
+            "receipt": None,
+            "problem": "",
+        },
+    )
+
+
+def enqueue_alert(
+    connection: Connection, settings: AlertSettings, message: Message, *, stream: str, now: datetime
+) -> None:
+    """To the chain of channels of the message's level, and to every desk that wants alerts."""
+    enqueue(connection, message, route=chain(settings, message.level), stream=stream, now=now)
+    for system in settings.ticket_systems:
+        if system.alerts:
+            enqueue(connection, message, route=[system.name], stream=stream, now=now)
+
+
+def enqueue_ticket(
+    connection: Connection, settings: AlertSettings, message: Message, *, stream: str, now: datetime
+) -> None:
+    """To every downstream desk that takes this level."""
+    for system in settings.ticket_systems:
+        if message.level in system.levels:
+            enqueue(connection, message, route=[system.name], stream=stream, now=now)
+
+
+def chain(settings: AlertSettings, level: str, first: str | None = None) -> list[str]:
+    """The names of a level's channels in order, ``first`` (a department's own channel) before them.
+
+    Where no channel lists the level, all of them: what must be said is better said in the wrong place than nowhere.
+    """
+    names = [channel.name for channel in settings.channels if level in channel.levels]
+    names = names or [channel.name for channel in settings.channels]
+    return [first, *(name for name in names if name != first)] if first is not None else names
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A claimed message."""
+
+    id: int
+    message: Message
+    route: tuple[str, ...]
+    hop: int
+    parts: int
+    attempts: int
+    hop_attempts: int
+    stream: str
+
+    @property
+    def channel(self) -> str:
+        return self.route[min(self.hop, len(self.route) - 1)]
+
+    @property
+    def has_next(self) -> bool:
+        return self.hop + 1 < len(self.route)
+
+
+class Dispatcher:
+    """Delivers outbox rows. Any number of dispatchers, in any number of processes, may run at once.
+
+    Promises: a row is delivered, or falls back to its next channel, or is marked failed; it is never dropped. The
+    most urgent goes first. Channels do not wait for each other, a failing row does not hold up its neighbours (only
+    later messages of the same stream, which must not overtake it). A dispatcher that dies leaves its rows to the
+    others when its lease ends.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        settings: DeliverySettings | None = None,
+        *,
+        owner: str | None = None,
+    ) -> None:
+        self._engine = engine
+        self._channels = channels
+        self._clock = clock
+        self._settings = settings or DeliverySettings()
+        self._owner = owner or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+    def run(self, stop: threading.Event, *, idle: float = 1.0) -> None:
+        """Deliver until ``stop`` is set; what is in flight is finished first."""
+        while not stop.is_set():
+            if not self.run_once():
+                self._clock.wait(idle, stop)
+
+    def run_once(self, limit: int = 50) -> int:
+        """Try every message that is due, at most ``limit``; how many were tried."""
+        rows = self.claim(limit)
+        by_channel: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            by_channel[row.channel].append(row)
+        if len(by_channel) == 1:
+            self._deliver(next(iter(by_channel.values())))
+        elif by_channel:
+            with ThreadPoolExecutor(max_workers=len(by_channel), thread_name_prefix="deliver") as pool:
+                for done in [pool.submit(self._deliver, part) for part in by_channel.values()]:
+                    done.result()
+        return len(rows)
+
+    def claim(self, limit: int) -> list[Row]:
+        """Lease due rows to this dispatcher, most urgent first."""
+        box = table(Outbox)
+        older = box.alias()
+        now = self._clock.now()
+        lease = timedelta(seconds=self._settings.lease)
+        absurd = now + timedelta(seconds=2 * self._settings.longest_wait)
+        waiting = and_(box.c.state == "pending", or_(box.c.next_at <= now, box.c.next_at > absurd))
+        orphaned = and_(box.c.state == "sending", or_(box.c.lease_until <= now, box.c.lease_until > now + 2 * lease))
+        behind = exists().where(
+            older.c.stream == box.c.stream,
+            older.c.route == box.c.route,
+            older.c.id < box.c.id,
+            older.c.state.in_(("pending", "sending")),
+        )
+        due = (
+            select(box.c.id)
+            .where(or_(waiting, orphaned), ~behind)
+            .order_by(box.c.rank, box.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        with self._engine.begin() as connection:
+            taken = connection.execute(
+                update(box)
+                .where(box.c.id.in_(due.scalar_subquery()))
+                .values(state="sending", lease_owner=self._owner, lease_until=now + lease)
+                .returning(box)
+            ).mappings()
+            found = sorted(taken, key=lambda row: (row["rank"], row["id"]))
+        return [
+            Row(
+                id=row["id"],
+                message=Message.from_json(row["body"]),
+                route=tuple(row["route"].split(",")),
+                hop=row["hop"],
+                parts=row["parts"],
+                attempts=row["attempts"],
+                hop_attempts=row["hop_attempts"],
+                stream=row["stream"],
+            )
+            for row in found
+        ]
+
+    def _deliver(self, rows: Sequence[Row]) -> None:
+        down: Retry | None = None
+        for row in rows:
+            if down is not None and not row.has_next:
+                # The channel just said it is down: knocking again for every row only takes time.
+                self._put_back(row, self._wait(row.hop_attempts + 1, down.after), down.problem)
+                continue
+            channel = self._channels.get(row.channel)
+            if channel is not None and (pause := channel.pause()) > 0 and not (row.has_next and pause > LONG_WAIT):
+                self._put_back(row, pause, "")
+                continue
+            result = self._send(channel, row)
+            if isinstance(result, Retry):
+                down = result
+            self._mark(row, result)
+
+    def _send(self, channel: Channel | None, row: Row) -> Delivery:
+        if channel is None:
+            return Refused(f"渠道 {row.channel} 没有配置")
+        if (pause := channel.pause()) > 0:
+            return Retry("发送太快，渠道暂停中", after=pause)
+        try:
+            return channel.send(row.message, skip=row.parts)
+        except Exception as error:  # a defect in one channel must not stop the messages of the others
+            log.exception("channel %s failed on message %s", row.channel, row.message.key)
+            return Retry(f"发送程序出错（{type(error).__name__}）")
+
+    def _wait(self, attempts: int, wished: float | None) -> float:
+        longest = self._settings.longest_wait
+        if wished is not None:
+            return min(longest, wished + random.uniform(0, 1))  # noqa: S311 - jitter is no secret
+        ceiling = min(longest, self._settings.first_wait * 2 ** min(attempts - 1, 30))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter is no secret
+
+    def _mark(self, row: Row, result: Delivery) -> None:
+        now = self._clock.now()
+        tries = self._settings.ticket_tries if row.message.type.startswith("ticket") else self._settings.tries
+        if isinstance(result, Delivered):
+            changes: dict[str, Any] = {
+                "state": "delivered",
+                "finished_at": now,
+                "delivered_by": row.channel,
+                "receipt": result.receipt[:200],
+                "problem": "",
+            }
+            self._update(row, changes, receipt=result.receipt[:200], now=now)
+            return
+        problem = f"{row.channel}：{result.problem}"[:500]
+        log.warning("message %s not delivered by %s: %s", row.message.key, row.channel, result.problem)
+        if isinstance(result, Retry):
+            enough = row.hop_attempts + 1 >= tries
+            slow = row.has_next and result.after is not None and result.after > LONG_WAIT
+            if not enough and not slow:
+                wait = self._wait(row.hop_attempts + 1, result.after)
+                self._update(
+                    row,
+                    {
+                        "state": "pending",
+                        "hop_attempts": row.hop_attempts + 1,
+                        "parts": result.parts,
+                        "next_at": now + timedelta(seconds=wait),
+                        "problem": problem,
+                    },
+                )
+                return
+        if row.has_next:
+            self._update(
+                row,
+                {
+                    "state": "pending",
+                    "hop": row.hop + 1,
+                    "hop_attempts": 0,
+                    "parts": 0,
+                    "next_at": now,
+                    "problem": problem,
+                },
+            )
+        else:
+            self._update(row, {"state": "failed", "finished_at": now, "problem": problem})
+
+    def _put_back(self, row: Row, wait: float, problem: str) -> None:
+        changes: dict[str, Any] = {"state": "pending", "next_at": self._clock.now() + timedelta(seconds=wait)}
+        if problem:
+            changes["problem"] = f"{row.channel}：{problem}"[:500]
+        self._update(row, changes, attempted=False)
+
+    def _update(
+        self,
+        row: Row,
+        changes: Mapping[str, Any],
+        *,
+        attempted: bool = True,
+        receipt: str | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        box, tickets = table(Outbox), table(Ticket)
+        counted = {"attempts": row.attempts + 1} if attempted else {}
+        with self._engine.begin() as connection:
+            # Only while the lease is ours: another dispatcher may have taken over in the meantime.
+            connection.execute(
+                update(box)
+                .where(box.c.id == row.id, box.c.lease_owner == self._owner, box.c.state == "sending")
+                .values(lease_owner=None, lease_until=None, **counted, **changes)
+            )
+            if receipt and row.message.type.startswith("ticket"):
+                ticket = connection.execute(select(tickets.c.id).where(tickets.c.key == row.stream)).scalar()
+                if ticket is not None:
+                    connection.execute(
+                        upsert(connection, table(TicketLink)).on_conflict_do_nothing(),
+                        {"ticket_id": ticket, "system": row.channel, "external_id": receipt, "at": now},
+                    )
+
+
+def send_again(engine: Engine, outbox_id: int, clock: Clock) -> None:
+    """A person's "try again" on a failed message: from its first channel, with the same key and body.
+
+    Raises UserError (Chinese) when there is no such failed message.
+    """
+    box = table(Outbox)
+    with engine.begin() as connection:
+        changed = connection.execute(
+            update(box)
+            .where(box.c.id == outbox_id, box.c.state == "failed")
+            .values(state="pending", hop=0, parts=0, hop_attempts=0, next_at=clock.now(), finished_at=None)
+        )
+    if changed.rowcount == 0:
+        raise UserError("没有这条发送失败的消息，可能已经重发")
