@@ -90,6 +90,7 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
         "severity": analysis.severity,
         "author": mention.author.key,
         "reach": reach,
+        "likes": min(mention.likes or 0, 2**62),
         "simhash": simhash(text) if any_negative else None,
         "genuine": genuine,
         "negative": negative,

@@ -132,6 +132,11 @@ def bars(by_day: Mapping[str, Mapping[str, int]]) -> list[Bar]:
     return out
 
 
+def chart_values(shown: Sequence[Bar]) -> list[dict[str, object]]:
+    """What charts.js draws of the histogram."""
+    return [{"first": bar.first, "last": bar.last, **bar.counts} for bar in shown]
+
+
 def _start(day: date, length: int) -> date:
     if length <= _DAILY_UP_TO:
         return day

@@ -92,7 +92,7 @@ class Pages:
 
 def asset_names() -> tuple[str, ...]:
     """Our own static files and those that `make setup` fetches."""
-    return ("page.css", "page.js", "charts.js", *VENDOR)
+    return ("page.css", "page.js", "charts.js", "icon.svg", *VENDOR)
 
 
 def asset_url(name: str) -> str:

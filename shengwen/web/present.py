@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import orjson
 
 from ingest.clock import BEIJING
 
@@ -197,6 +200,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "coverage_state": _named(COVERAGE_STATES),
     "signal_name": _named(SIGNALS),
     "clock_name": _named(CLOCKS),
+    "quoted": partial(quote, safe=""),
+    "tojson_text": lambda value: orjson.dumps(value).decode(),
     "level_class": lambda level: LEVEL_CLASSES.get(level, "l3"),
 }
 """What templates call. ``ago`` needs the time now and is bound to it when a page is rendered."""

@@ -13,7 +13,7 @@ from ingest.errors import QueryError
 from search.base import Results, Sort
 from search.query import parse_query
 from shengwen.web.cards import Card, make_card, make_cards
-from shengwen.web.facets import SENTIMENT_ORDER, bars, date_presets, facet_groups, tag_groups
+from shengwen.web.facets import SENTIMENT_ORDER, bars, chart_values, date_presets, facet_groups, tag_groups
 from shengwen.web.pages import Pages, PagesDep, page_url
 from shengwen.web.querytext import added, chips, without_fields
 
@@ -79,6 +79,7 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         return pages.render(request, "mentions.html", status=400, trouble=trouble(q, error), **shared)
     results = deps.index.search(query, sort=order, limit=PAGE, cursor=cursor or None)
     summary = deps.index.summary(query, top=TAGS_SHOWN)
+    days = bars(summary.by_day)
     active = chips(q, now=deps.clock.now())
     return pages.render(
         request,
@@ -91,7 +92,8 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         presets=date_presets(q, active),
         groups=facet_groups(summary, q, active),
         tags=tag_groups(summary, q, active),
-        bars=bars(summary.by_day),
+        bars=days,
+        chart=chart_values(days),
         sentiments=SENTIMENT_ORDER,
         day_url=_day_url(q, order),
         **shared,

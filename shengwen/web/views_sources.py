@@ -16,13 +16,23 @@ from ingest.dead_letters import DeadLetter
 from ingest.errors import ShengwenError, UserError
 from ingest.stage import StageHealth
 from shengwen.web.deps import PlatformStatus, WebDeps
-from shengwen.web.pages import PagesDep
+from shengwen.web.pages import PagesDep, page_url
 from shengwen.web.present import source_name
 
 router = APIRouter()
 
 LETTERS_SHOWN = 200
 PAYLOAD_SHOWN = 2_000
+VERDICTS = {
+    "person": "需要人工",
+    "stopped": "已停止",
+    "silent": "失声",
+    "ok": "正常",
+    "quiet": "无新内容",
+    "unknown": "还没有运行",
+    "off": "未启用",
+}
+"""In the order in which they are listed: what needs somebody first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLin
         )
         for source in dict.fromkeys([*collectors, *coverage])
     ]
-    order = ("person", "stopped", "silent", "ok", "quiet", "unknown", "off")
+    order = list(VERDICTS)
     return sorted(lines, key=lambda line: order.index(line.verdict))
 
 
@@ -115,6 +125,7 @@ def sources(request: Request, pages: PagesDep, resumed: str = "") -> Response:
         stages=stage_lines(deps),
         letters=len(letters),
         counts=deps.index.counts(),
+        verdicts=VERDICTS,
         notice=f"{source_name(resumed)} 已恢复，会在下一轮继续采集。" if resumed else "",
     )
 
@@ -124,7 +135,7 @@ def resume(request: Request, pages: PagesDep, source: Annotated[str, Form(max_le
     if source not in {one.source for one in pages.deps.platform_status()}:
         raise HTTPException(404)
     pages.deps.resume_source(source)
-    return RedirectResponse(f"/sources?resumed={source}", 303)
+    return RedirectResponse(page_url("/sources", resumed=source), 303)
 
 
 @dataclass(frozen=True, slots=True)

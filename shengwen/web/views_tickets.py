@@ -121,6 +121,7 @@ def tickets(
         statuses=(*STATUSES, REOPENED),
         levels=LEVELS,
         intents=INTENTS,
+        departments=sorted({*deps.settings.departments, *(one.department for one in found), *_one(department)}),
         chosen=chosen,
         earlier=page_url("/tickets", **chosen, page=page - 1) if page > 1 else None,
         later=page_url("/tickets", **chosen, page=page + 1) if page * PAGE < total else None,
@@ -154,6 +155,8 @@ def _page(request: Request, pages: PagesDep, key: str, *, problem: str = "", sta
         reached=_reached(detail.ticket.status),
         statuses=(*STATUSES, REOPENED),
         whys=whys,
+        measure={name: (detail.measure or {}).get(name) for name in ("what", "owner", "due")},
+        verification=detail.verification,
     )
 
 

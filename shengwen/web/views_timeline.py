@@ -131,6 +131,7 @@ def _chart(
     """What charts.js draws. ``at`` of an alert is the number of the step that it started in."""
     step = starts[1] - starts[0]
     return {
+        "hourly": step < DAY,
         "starts": [row.start for row in rows],
         "urls": [row.url for row in rows],
         "series": [{"source": s, "name": source_name(s), "counts": list(counts[s])} for s in sources],
