@@ -84,3 +84,19 @@ def platform_bases(base_url: str) -> dict[str, dict[str, str]]:
     """Platform → real host → base in the replica at ``base_url`` (``http://127.0.0.1:PORT``); no closing slash."""
     root = base_url.rstrip("/")
     return {name: {host: root + prefix for host, prefix in PREFIXES[name].items()} for name in PLATFORMS}
+
+
+def real_url(base_url: str, url: str) -> str:
+    """The address on the real host that a replica address stands for; any other address comes back unchanged.
+
+    Parsers look at hosts (``passport.jd.com`` is a login wall), so a payload from the replica should carry this.
+    """
+    root = base_url.rstrip("/")
+    if not url.startswith(root + "/"):
+        return url
+    path = url[len(root) :]
+    hosts = [(prefix, host) for platform in PLATFORMS for host, prefix in PREFIXES[platform].items()]
+    for prefix, host in sorted(hosts, key=lambda pair: len(pair[0]), reverse=True):
+        if path == prefix or path.startswith((prefix + "/", prefix + "?")):
+            return f"https://{host}{path[len(prefix) :] or '/'}"
+    return url
