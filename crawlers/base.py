@@ -46,10 +46,11 @@ FAILURES_IN_ROW: Final = 3
 class PlatformStopped(Permanent):
     """The platform asked for a person, or refused: nothing more is requested until it is resumed."""
 
-    def __init__(self, signal: str, reason: str) -> None:
+    def __init__(self, signal: str, reason: str, page: Page | None = None) -> None:
         super().__init__(f"{signal}: {reason}")
         self.signal = signal
         self.reason = reason
+        self.page = page
 
 
 class BudgetSpent(Retryable):
@@ -194,25 +195,36 @@ class PlatformSpider(Spider):
                 trip.end(outcome.status, signal=outcome.signal, reason=outcome.reason or "no targets")
                 self.coverage = [trip.coverage(self.platform)]
             if outcome.status == "complete":
-                worst = next((c for s in ("failed", "partial") for c in self.coverage if c.status == s), None)
-                if worst is not None:
-                    outcome.status, outcome.reason = worst.status, worst.reason
+                self._judge(outcome)
             write_coverage(self.kit.log, self.coverage)
         except ShengwenError as error:
             logger.error("%s: the end of the run could not be written: %s", self.platform, error)
             outcome.status, outcome.reason = "failed", str(error)
         self.kit.ledger.finish(outcome.status, outcome.signal, outcome.reason)
 
+    def _judge(self, outcome: Outcome) -> None:
+        """The run is as whole as its targets: failed only when none of them could be read."""
+        short = [record for record in self.coverage if record.status != "complete"]
+        if short:
+            failed = all(record.status == "failed" for record in self.coverage)
+            outcome.status, outcome.reason = "failed" if failed else "partial", short[0].reason
+
     # -- reading ------------------------------------------------------------------------------------------------
 
     def read(self, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
         """Parse one payload of one list and take its items. Raises PlatformStopped on a stop signal."""
-        page = self.parsed(payload)
-        taken = self.kit.pipeline.take(
-            page, payload, query=trip.query, parser=f"{self.platform}/{page.endpoint}", since=lane.since
-        )
+        try:
+            page = self.parsed(payload)
+        except PlatformStopped as stopped:
+            if stopped.page is not None and stopped.page.mentions:  # a wall that shows a few records before it
+                trip.count(self._take(stopped.page, payload, trip, lane))
+            raise
+        taken = self._take(page, payload, trip, lane)
         trip.count(taken)
         return Reading(page, taken)
+
+    def _take(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Taken:
+        return self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
 
     def parsed(self, payload: Payload) -> Page:
         """Parse one payload. Raises PlatformStopped on a stop signal."""
@@ -228,16 +240,24 @@ class PlatformSpider(Spider):
                 payload.sha256,
                 head,
             )
-            raise PlatformStopped(page.signal, f"{page.endpoint}: {page.reason}")
+            raise PlatformStopped(page.signal, f"{page.endpoint}: {page.reason}", page)
         return page
 
     @contextmanager
     def passing(
-        self, key: str, trip: Trip, *, newest_first: bool = False, claim: int | None = None, reach: int | None = None
+        self,
+        key: str,
+        trip: Trip,
+        *,
+        newest_first: bool = False,
+        claim: int | None = None,
+        reach: int | None = None,
+        trusted: bool = False,
+        counted: bool = True,
     ) -> Iterator[ListPass]:
-        """One pass through one list; settled in the ledger when it came to its end.
+        """One pass through one list (see :class:`ListPass`); settled in the ledger when it came to its end.
 
-        ``claim``: how many the platform says there are, where known beforehand; ``reach``: how many it will show.
+        ``claim``: how many the platform says there are, where known beforehand.
         """
         since = self.kit.ledger.list_state(key)
         lane = ListPass(
@@ -246,7 +266,10 @@ class PlatformSpider(Spider):
             cap=self.here.page_cap,
             newest_first=newest_first and not self._full_pass_due(since),
             total=claim,
+            claimed=claim is not None,
             reach=reach,
+            trusted=trusted,
+            counted=counted,
         )
         trip.lanes.append(lane)
         yield lane  # an exception leaves the lane open: nothing is settled
@@ -320,7 +343,7 @@ class HttpSpider(PlatformSpider):
         """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
         await self.turn()
         headers = {"Referer": referer} if referer else {}
-        request = Request(url, headers=headers, cookies=self.session_cookies(), meta={"dont_redirect": True})
+        request = Request(url, headers=headers, cookies=cookies_for(self.here), meta={"dont_redirect": True})
         return self.payload(url, await self.download(request))
 
     def payload(self, url: str, response: Response) -> Payload:
@@ -342,11 +365,9 @@ class HttpSpider(PlatformSpider):
             final_url=final,
         )
 
-    def session_cookies(self) -> list[dict[str, Any]]:
-        """Cookies of the session that a person logged in, if there is one."""
-        return cookies_for(self.here)
-
-    async def walk(self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None) -> AsyncIterator[Reading]:
+    async def walk(
+        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None
+    ) -> AsyncIterator[Reading]:
         """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
         url: str | None = first
         while url is not None and lane.open(url):

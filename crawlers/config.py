@@ -21,13 +21,14 @@ PLATFORMS: Final[tuple[Platform, ...]] = get_args(Platform)
 USER_AGENT: Final = "Shengwen/0.1 (customer voice collector; obeys robots.txt)"
 """What plain HTTP requests call themselves; a browser keeps its own name."""
 
-TARGET_FIELDS: Final[Mapping[Platform, tuple[str, ...]]] = {
-    "jd": ("sku",),
-    "tmall": ("item_id", "seller_id"),
-    "xiaohongshu": ("keyword",),
-    "douyin": ("keyword",),
-    "zhihu": ("question_id",),
+TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
+    "jd": (("sku",),),
+    "tmall": (("item_id", "seller_id"),),
+    "xiaohongshu": (("keyword",),),
+    "douyin": (("keyword",),),
+    "zhihu": (("question_id",), ("article_id",)),
 }
+"""By platform, which fields a target has; where there are several kinds of target, one of these sets."""
 
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
@@ -83,6 +84,7 @@ class Target(_Plain):
     seller_id: NumericId | None = None
     keyword: Keyword | None = None
     question_id: NumericId | None = None
+    article_id: NumericId | None = None
 
     @property
     def fields(self) -> dict[str, str]:
@@ -113,6 +115,7 @@ class PlatformSettings(_Plain):
     * ``full_pass_hours``: an incremental pass stops at what is known; this often a list is read to its end again, so
       that edits deep in it are found.
     * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
+    * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
@@ -128,6 +131,7 @@ class PlatformSettings(_Plain):
     recheck_hours: float = Field(default=24.0, ge=0)
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    questions: bool = True
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
@@ -166,10 +170,11 @@ class CrawlSettings(_Plain):
     @model_validator(mode="after")
     def _targets_fit(self) -> Self:
         for platform in PLATFORMS:
-            needed = set(TARGET_FIELDS[platform])
+            allowed = TARGET_FIELDS[platform]
             for number, target in enumerate(self.of(platform).targets, 1):
-                if set(target.fields) != needed:
-                    raise ValueError(f"{platform} 的第 {number} 个采集目标应当填写 {'、'.join(sorted(needed))}")
+                if not any(set(target.fields) == set(fields) for fields in allowed):
+                    wanted = "，或者 ".join("、".join(fields) for fields in allowed)
+                    raise ValueError(f"{platform} 的第 {number} 个采集目标应当填写 {wanted}")
         return self
 
     def of(self, platform: Platform) -> PlatformSettings:

@@ -55,7 +55,7 @@ class Answer:
         """A request's page number; ``default`` where the request is known and does not name one, else None."""
         value = self.params.get(name)
         if value is None or value == "":
-            return default if self.payload.url else None
+            return default if self.payload.url or self.payload.request_body else None
         return int(value) if re.fullmatch(r"\d{1,7}", value, re.ASCII) else None
 
 
@@ -64,13 +64,15 @@ class Endpoint:
     """One kind of answer.
 
     ``address`` is searched in ``host/path#function`` of the request. ``fits`` says whether a body has this endpoint's
-    root keys (be they null); with the address alone, a body that does not fit means ``misfit``.
+    root keys (be they null), ``accepts`` the same where the address has said which endpoint it is; a body that no
+    endpoint fits then means ``misfit``.
     """
 
     name: str
     address: re.Pattern[str] | None
     fits: Callable[[Reader], bool]
     parse: Callable[[Answer], Page]
+    accepts: Callable[[Reader], bool] | None = None
     misfit: Signal = "unknown"
 
 
@@ -136,8 +138,11 @@ class Harvest:
         total: int | None = None,
         nothing: Stop = Stop("empty", "the platform says there are none"),
     ) -> Page:
-        """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke."""
-        outcome = Stop("ok", "") if self.drafts else nothing
+        """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke.
+
+        A page of advertisements in the middle of a list is ok, too: it promises more.
+        """
+        outcome = Stop("ok", "") if self.drafts or (more is not None and nothing.signal == "empty") else nothing
         if self.problems and not self.drafts:
             outcome = Stop("unknown", f"no record could be read; first: {self.problems[0].path}")
         return Page(

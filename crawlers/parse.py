@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from crawlers.decode import Decoded, decode, load_json
+from crawlers.douyin.parser import DOUYIN
 from crawlers.endpoint import Answer, Endpoint, Platform, Stop, address_of, request_params
 from crawlers.jd.parser import JD
 from crawlers.payload import Page, Payload
 from crawlers.reading import Reader
 from crawlers.tmall.parser import TMALL
+from crawlers.xiaohongshu.parser import XIAOHONGSHU
+from crawlers.zhihu.parser import ZHIHU
 from ingest.errors import PayloadError, UserError
 
 logger = logging.getLogger(__name__)
 
-_PARSERS: Final = {platform.name: platform for platform in (JD, TMALL)}
+_PARSERS: Final = {platform.name: platform for platform in (JD, TMALL, XIAOHONGSHU, DOUYIN, ZHIHU)}
 
 PLATFORMS: Final = tuple(_PARSERS)
 """Names that :func:`parse` knows."""
@@ -74,10 +77,10 @@ def _parse(platform: Platform, payload: Payload) -> Page:
             break  # a deeper level is this endpoint's own data, no envelope
     if refused is not None:
         return _stopped(name, refused)
-    candidates = [(addressed, level) for level in levels] if addressed else []
-    candidates += [(endpoint, level) for level in levels for endpoint in platform.endpoints]
-    for endpoint, level in candidates:
-        if endpoint.fits(level):
+    candidates = [(addressed, addressed.accepts or addressed.fits, level) for level in levels] if addressed else []
+    candidates += [(endpoint, endpoint.fits, level) for level in levels for endpoint in platform.endpoints]
+    for endpoint, fits, level in candidates:
+        if fits(level):
             return endpoint.parse(Answer(payload, decoded, level, params))
     return _stopped(name, _no_data(platform, decoded, addressed))
 

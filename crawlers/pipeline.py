@@ -7,10 +7,11 @@ the last batch, and :meth:`Pipeline.recover` copies it into the ledger before th
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -36,11 +37,16 @@ BATCH_SECONDS: Final = 5.0
 DEAD_IN_ROW: Final = 100
 """So many dead letters without one good record between them: the parser is wrong, not the records."""
 
+_INDEX: Final = re.compile(r"\[\d+\]|\.\d+(?=\.|:)")
 NO_BRAND: Final = Brand()
 
 _KEPT_PARAMS: Final = frozenset(
-    "productId sku page score sortType itemId sellerId currentPage order keyword offset limit order_by "
-    "note_id root_comment_id aweme_id item_id comment_id cursor".split()
+    {
+        *("productId", "sku", "page", "score", "sortType"),
+        *("itemId", "sellerId", "currentPage", "order"),
+        *("keyword", "offset", "limit", "order_by", "cursor"),
+        *("note_id", "root_comment_id", "aweme_id", "item_id", "comment_id"),
+    }
 )
 """Query parameters that say what was read. Everything else (tokens, signatures, fingerprints) is dropped."""
 
@@ -125,13 +131,11 @@ class Pipeline:
 
         Stubs (``draft.partial``) are only looked up. Raises DeadLetterLimit when nothing can be read any more.
         """
-        raw = Raw(
-            url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser
-        )
+        raw = Raw(url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser)
         context = {"url": raw.url or "", "endpoint": page.endpoint, "captured_at": raw.captured_at.isoformat()}
         taken = Taken()
         for problem in page.problems:
-            self._park(PayloadError(problem.reason, field=problem.path), problem.raw, context, taken)
+            self._park(PayloadError(problem.reason, field=problem.path), problem.raw, payload, context, taken)
         drafts = {mention_id(draft): draft for draft in page.mentions}
         known = self._ledger.known(drafts)
         for item_id, draft in drafts.items():
@@ -142,7 +146,7 @@ class Pipeline:
             try:
                 mention = self._privacy.seal(draft, raw, self._matched(draft, query))
             except Poison as error:
-                self._park(error, _draft_bytes(draft), context, taken)
+                self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
                 continue
             self._dead_in_row = 0
             changed = entry is None or entry.hash != mention.revision.hash
@@ -173,7 +177,7 @@ class Pipeline:
             self._produce(Topics.COLLECTED, records, (self._checkpoint, value))
         if letters or batch or again:
             seen = [Seen(mention.id, mention.revision.hash) for mention in batch]
-            seen += [Seen(letter.key, DEAD) for letter in letters]
+            seen += [Seen(key, DEAD) for key in self._letters]
             self._ledger.record(seen, self._ledger.run, again=again)
         self._letters.clear()
         self._batch.clear()
@@ -212,21 +216,24 @@ class Pipeline:
     def _matched(self, draft: Draft, query: str) -> Matched:
         return self._brand.match("\n".join([draft.title or "", draft.text, *(a.text for a in draft.appends)]), query)
 
-    def _park(self, error: Poison, plain: bytes, context: Mapping[str, str], taken: Taken) -> None:
+    def _park(self, error: Poison, record: bytes, payload: Payload, context: Mapping[str, str], taken: Taken) -> None:
+        """Park the whole payload (a replay parses it again), once for the same ``record`` and complaint."""
         taken.dead += 1
         self._dead_in_row += 1
-        letter = letter_for_payload(self._platform, self._privacy.lock(plain), plain, error, self._clock, context)
-        if letter.key not in self._letters and not self._ledger.known([letter.key]):
-            logger.warning("%s: parked a record: %s", self._platform, error)
-            self._letters[letter.key] = letter
+        digest = sha256(b"\0".join([record, type(error).__name__.encode(), _where(error)])).hexdigest()[:32]
+        key = f"dead:{self._platform}:{digest}"
+        if key not in self._letters and not self._ledger.known([key]):
+            logger.warning("%s: parked a record of %s: %s", self._platform, context["endpoint"], error)
+            sealed = self._privacy.lock(payload.body)
+            self._letters[key] = letter_for_payload(self._platform, sealed, payload.body, error, self._clock, context)
         if self._dead_in_row >= DEAD_IN_ROW:
             self.flush()
             raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
 
 
-def _draft_bytes(draft: Draft) -> bytes:
-    # ASCII escapes: a hostile page may have put lone surrogates or huge integers there.
-    return json.dumps(asdict(draft), default=repr).encode("ascii")
+def _where(error: Poison) -> bytes:
+    # A record's place in its page changes with every newer record; what broke in it does not.
+    return _INDEX.sub("[]", str(error)).encode("utf-8", "replace")
 
 
 __all__ = ["Pipeline", "Taken", "mention_id", "stored_url"]

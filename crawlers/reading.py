@@ -66,9 +66,14 @@ class Reader:
         for name in names:
             node = self.at(name)
             if isinstance(node.value, list) and node.value:
-                for index in range(len(node.value)):
-                    yield node[index]
+                yield from node.items()
                 return
+
+    def items(self) -> Iterator[Reader]:
+        """The items of this list; nothing when it is none."""
+        if isinstance(self.value, list):
+            for index in range(len(self.value)):
+                yield self[index]
 
     def values(self) -> Iterator[Reader]:
         """The members of an object, in their order."""

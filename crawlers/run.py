@@ -17,7 +17,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast, get_args
@@ -153,7 +153,7 @@ def _crawl(platform: Platform, job: Job, **parts: Any) -> Report:
         from crawlers.browser import browser_settings
 
         settings |= browser_settings(job.crawl, platform)
-    process = AsyncCrawlerProcess(settings, install_root_handler=False)
+    process = AsyncCrawlerProcess(settings)
     crawler = process.create_crawler(spider_class)
 
     def listen() -> None:
@@ -227,9 +227,13 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    quiet: Mapping[str, int] = {"scrapy": logging.WARNING, "scrapy-playwright": logging.ERROR, "twisted": logging.ERROR}
-    for name, least in quiet.items():
-        logging.getLogger(name).setLevel(least)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_saying)
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Libraries are heard from warnings up: below, they log addresses with tokens in them."""
+    return record.levelno >= logging.WARNING or record.name.startswith(("crawlers", "ingest", "__main__"))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from crawlers.config import PlatformSettings
 from ingest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scrapy.http.request import VerboseCookie
 
 
 def storage_state(settings: PlatformSettings) -> dict[str, Any] | None:
@@ -36,14 +39,14 @@ def storage_state(settings: PlatformSettings) -> dict[str, Any] | None:
     return state
 
 
-def cookies_for(settings: PlatformSettings) -> list[dict[str, Any]]:
+def cookies_for(settings: PlatformSettings) -> list[VerboseCookie]:
     """The session's cookies in Scrapy's form, without those that have expired or belong to other hosts."""
     state = storage_state(settings)
     if state is None:
         return []
     hosts = {urlsplit(base).hostname or "" for base in settings.bases.values()}
     now = time.time()
-    found = []
+    found: list[VerboseCookie] = []
     for cookie in state["cookies"]:
         domain = str(cookie.get("domain", ""))
         expires = cookie.get("expires", -1)

@@ -41,9 +41,10 @@ def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, An
         "COOKIES_ENABLED": True,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_ENABLED": False,
-        "EXTENSIONS": {
-            "scrapy.extensions.logstats.LogStats": None,
-            "scrapy.extensions.logcount.LogCount": None,
-        },
+        "LOG_INSTALL_ROOT_HANDLER": False,
+        "REMOTE_CONTROL_ENABLED": False,
+        # Named one by one: newer versions of Scrapy bring consoles that run code for whoever can reach their port.
+        "EXTENSIONS_BASE": {"scrapy.extensions.corestats.CoreStats": 0},
+        "EXTENSIONS": {},
         "TWISTED_REACTOR": "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
     }

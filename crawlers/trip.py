@@ -27,17 +27,18 @@ class ListPass:
     """One pass through one list.
 
     ``newest_first``: the list is in order of time and an earlier pass reached its end, so what was settled then ends
-    it. ``total``: what the platform claims; ``trusted`` when growth of ``total`` says how many unsettled items there
-    must be (replies far down count as well). ``reach``: how many the platform shows at most. ``counted`` false: a
-    list of stubs, or a part of a list that counts already.
+    it. ``total``: what the platform claims, on the list itself or (``claimed``) where the list hangs. ``trusted``:
+    growth of ``total`` says how many unsettled items there must be (replies far down count as well). ``reach``: how
+    many the platform shows at most. ``counted`` false: a list of stubs, or a part of a list that counts already.
     """
 
     key: str
-    since: ListState = ListState()
+    since: ListState = field(default_factory=ListState)
     cap: int
     newest_first: bool = False
     total: int | None = None
     trusted: bool = False
+    claimed: bool = False
     reach: int | None = None
     counted: bool = True
     ended: End | None = None
@@ -64,7 +65,7 @@ class ListPass:
         fresh = [item for item in taken.ids if item not in self.ids]
         self.ids.update(dict.fromkeys(fresh))
         self.unsettled += len(set(fresh) & set(taken.unsettled))
-        if page.total is not None:
+        if page.total is not None and not self.claimed:
             self.total = page.total
         self._empty = 0 if taken.ids else self._empty + 1
         if page.next is None:
@@ -163,7 +164,7 @@ class Trip:
             source=source,
             query=self.query,
             window=(top.since.settled_at if top and top.newest_first else None, self._started),
-            planned=max(sum(said) + self.expected, got) if said else None,
+            planned=max(sum(said) + self.expected, got) if said or self.expected else None,
             got=got,
             new=new,
             duplicate=len(self._fates) - new,

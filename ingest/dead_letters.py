@@ -15,6 +15,7 @@ from hashlib import sha256
 from ingest.clock import Clock
 from ingest.errors import ShengwenError, UserError
 from ingest.log.base import EventLog, Outgoing, Record, Topics
+from ingest.mention import storable
 
 COLLECT = "collect"
 """The stage before the log: a payload or an imported row that gave no valid mention."""
@@ -52,14 +53,14 @@ def letter_for_record(stage: str, record: Record, error: Exception, attempts: in
         "kind": type(error).__name__,
         "attempts": str(attempts),
         "at": clock.now().isoformat(),
-        "source": record.key.rpartition(":")[0].rpartition(":")[0],
+        "source": _source(record.key),
         "key": record.key,
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
         **{f"h.{name}": value for name, value in record.headers.items()},
     }
-    return Outgoing(f"{stage}:{record.position}", record.value, head)
+    return _outgoing(f"{stage}:{record.position}", record.value, head)
 
 
 def letter_for_payload(
@@ -69,7 +70,8 @@ def letter_for_payload(
 
     The id follows from the source, the bytes and the error: the same broken payload fetched twice is one letter.
     """
-    digest = sha256(b"\0".join([source.encode(), plain, str(error).encode("utf-8", "replace")])).hexdigest()[:24]
+    words = [source.encode("utf-8", "replace"), plain, str(error).encode("utf-8", "replace")]
+    digest = sha256(b"\0".join(words)).hexdigest()[:24]
     head = {
         "stage": COLLECT,
         "error": str(error)[:MAX_ERROR],
@@ -80,7 +82,18 @@ def letter_for_payload(
         "sealed": "1",
         **{f"h.{name}": value for name, value in context.items()},
     }
-    return Outgoing(f"{COLLECT}:{source}:{context.get('row', '')}:{digest}", sealed, head)
+    return _outgoing(f"{COLLECT}:{source}:{context.get('row', '')}:{digest}", sealed, head)
+
+
+def _outgoing(key: str, value: bytes, head: Mapping[str, str]) -> Outgoing:
+    # Errors quote what they choked on; a letter that the log refuses would stop the stage for ever.
+    return Outgoing(storable(key), value, {storable(name): storable(said) for name, said in head.items()})
+
+
+def _source(key: str) -> str:
+    """The source that a record's key begins with: native ids may hold colons, ``import:<name>`` holds one."""
+    first, _, rest = key.partition(":")
+    return f"{first}:{rest.partition(':')[0]}" if first == "import" else first
 
 
 def _read(record: Record) -> DeadLetter:
@@ -146,9 +159,9 @@ class DeadLetters:
             "returned": returned,
         }
 
-    def by_source(self, source: str) -> int:
-        """Open letters of one source."""
-        return sum(letter.source == source for letter in self.open())
+    def count(self, source: str | None = None) -> int:
+        """Open letters, of one source or of all."""
+        return sum(source in (None, letter.source) for letter in self.open())
 
     def get(self, letter_id: str) -> DeadLetter:
         """One open letter. Raises UserError when there is none of that id."""

@@ -163,11 +163,11 @@ class Mention(Frozen):
     def _id_fits(self) -> Self:
         prefix = f"{self.source}:{self.kind}:"
         if not self.id.startswith(prefix) or len(self.id) == len(prefix):
-            raise ValueError(f"id must be {prefix}<native id>")
+            raise ValueError(f"id: must be {prefix}<native id>")
         if self.empty_text and self.text:
-            raise ValueError("empty_text with a text")
+            raise ValueError("empty_text: set, but there is a text")
         if self.created_at > self.collected_at + FUTURE_TOLERANCE:
-            raise ValueError(f"created_at lies in the future of its capture ({self.created_at.date()})")
+            raise ValueError("created_at: lies in the future of its capture")
         return self
 
     @property
@@ -230,8 +230,12 @@ def make_mention(*, native_id: object, source: str, kind: str, raw: Raw, **field
 def poison_from(error: ValidationError) -> Poison:
     """The first complaint of pydantic as our error: names the field, never shows the value (it may be personal)."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "record"
-    return Poison(first["msg"], field=where)
+    said = first["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in first["loc"])
+    if not where:  # a check across fields says itself which one is wrong
+        where, colon, rest = said.partition(": ")
+        where, said = (where, rest) if colon else ("record", said)
+    return Poison(said, field=where)
 
 
 def mention_from_json(data: bytes) -> Mention:

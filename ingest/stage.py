@@ -35,14 +35,16 @@ fault: the batch is worked on one by one to find it.
 class StagePolicy:
     """How a stage behaves. Times in seconds.
 
-    A batch is worked on when it has ``batch_size`` records or ``batch_wait`` after its first. A Retryable is tried
-    ``max_attempts`` times, waiting ``backoff_base``·2ⁿ with full jitter, at most ``backoff_cap`` each, then the stage
-    stops with nothing committed. It also stops after ``max_rejected_in_row`` dead letters in a row, or when more
-    than ``max_rejected_ratio`` of the last ``ratio_window`` records were rejected (arroyo's DlqLimit): a bad deploy
+    A batch is worked on when it has ``batch_size`` records or ``batch_bytes`` (exceeded by one poll at most), when
+    nothing more is waiting, or ``batch_wait`` after its first record. A Retryable is tried ``max_attempts`` times,
+    waiting ``backoff_base``·2ⁿ with full jitter, at most ``backoff_cap`` each, then the stage stops with nothing
+    committed. It also stops after ``max_rejected_in_row`` dead letters in a row, or when more than
+    ``max_rejected_ratio`` of the last ``ratio_window`` records were rejected (arroyo's DlqLimit): a bad deploy
     must not empty a topic into the dead letters.
     """
 
     batch_size: int = 500
+    batch_bytes: int = 16 * 1024 * 1024
     batch_wait: float = 0.2
     poll_timeout: float = 0.5
     max_attempts: int = 12
@@ -105,7 +107,11 @@ class Stage:
         nothing of the batch in hand is committed, nothing is lost.
         """
         try:
-            with self._log.consumer(self._topic, self.name) as consumer:
+            joined: list[Consumer] = []
+            if not self._with_retries(lambda: joined.append(self._log.consumer(self._topic, self.name)), stop):
+                self.health.state = "stopped"
+                return
+            with joined[0] as consumer:
                 while not stop.is_set():
                     batch = self._next_batch(consumer, stop)
                     self.health.state = "running" if consumer.assigned else "waiting"
@@ -128,18 +134,26 @@ class Stage:
         return done
 
     def _next_batch(self, consumer: Consumer, stop: threading.Event) -> Sequence[Record]:
-        batch = list(consumer.poll(self._policy.batch_size, self._policy.poll_timeout))
+        policy = self._policy
+        batch: list[Record] = []
+        self._with_retries(lambda: batch.extend(consumer.poll(policy.batch_size, policy.poll_timeout)), stop)
         if not batch:
             return batch
-        deadline = self._clock.monotonic() + self._policy.batch_wait
-        while len(batch) < self._policy.batch_size and not stop.is_set():
+        deadline = self._clock.monotonic() + policy.batch_wait
+        size = sum(len(record.value) for record in batch)
+        while len(batch) < policy.batch_size and size < policy.batch_bytes and not stop.is_set():
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 break
-            more = consumer.poll(self._policy.batch_size - len(batch), min(left, 0.05))
+            try:
+                more = consumer.poll(policy.batch_size - len(batch), min(left, 0.05))
+            except Retryable as error:  # what was polled is past the consumer's position: it must not be dropped here
+                self.health.last_error = str(error)
+                break
             if not more:
                 break  # nothing else is coming right now: fresh beats full
             batch += more
+            size += sum(len(record.value) for record in more)
         return batch
 
     def _run_batch(self, consumer: Consumer, batch: Sequence[Record], stop: threading.Event) -> None:
@@ -150,7 +164,8 @@ class Stage:
         self._guard_limit(batch, rejected)
         if rejected:
             letters = [letter_for_record(self.name, r, e, n, self._clock) for r, e, n in rejected.values()]
-            self._with_retries(lambda: self._log.produce(Topics.DEAD_LETTERS, letters), stop)
+            if not self._with_retries(lambda: self._log.produce(Topics.DEAD_LETTERS, letters), stop):
+                return  # not parked: committing now would lose them
         positions: dict[int, int] = {}
         for record in batch:
             positions[record.partition] = max(positions.get(record.partition, 0), record.offset + 1)
@@ -202,7 +217,8 @@ class Stage:
                 self.health.last_error = str(error)
                 if attempt == policy.max_attempts:
                     raise
-                wait = self._random.uniform(0, min(policy.backoff_cap, policy.backoff_base * 2**attempt))
+                # 2**1024 is no float, and whoever waits for a flood-stage disk may allow that many attempts.
+                wait = self._random.uniform(0, min(policy.backoff_cap, policy.backoff_base * 2 ** min(attempt, 64)))
                 wait = max(wait, error.retry_after or 0.0)
                 logger.warning("%s: %s; attempt %d, again in %.1f s", self.name, error, attempt, wait)
                 if self._clock.wait(wait, stop):
@@ -227,8 +243,8 @@ class Stage:
         window.in_row, window.seen = in_row, seen
 
     def _stop_for_limit(self, what: str, rejected: dict[str, tuple[Record, Exception, int]]) -> None:
-        _, error, _ = next(iter(rejected.values()))
-        raise DeadLetterLimit(f"{self.name}: {what} could not be processed, the last because: {error}; stopped")
+        why = "".join(f", the last because: {error}" for _, error, _ in [*rejected.values()][-1:])
+        raise DeadLetterLimit(f"{self.name}: {what} could not be processed{why}; stopped")
 
 
 __all__ = ["Reject", "Stage", "StageHealth", "StagePolicy", "Work"]

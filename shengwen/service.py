@@ -22,6 +22,7 @@ from shengwen.stages import STAGES
 if TYPE_CHECKING:
     import uvicorn
 
+    from shengwen.alerting import Alerting
     from shengwen.home import Home
     from shengwen.rooms import Rooms
 
@@ -104,12 +105,10 @@ class Service:
 
     def start(self) -> None:
         """Returns when the page answers; raises ConfigError when it cannot."""
-        from shengwen.alerting import Alerting
-
-        alerting = Alerting(self.rooms)
+        alerting = self.rooms.alerting
         self._schedule = CrawlSchedule(self.rooms)
         self._runner = StageRunner(self.rooms, STAGES)
-        self._serve(alerting)
+        self._serve(alerting, self._runner, self._schedule)
         self._runner.start()
         schedule = self.rooms.settings.schedule
         self._every("tick", alerting.tick, schedule.tick_every)
@@ -123,7 +122,7 @@ class Service:
         thread.start()
         self._threads.append(thread)
 
-    def _serve(self, alerting: object) -> None:
+    def _serve(self, alerting: Alerting, runner: StageRunner, schedule: CrawlSchedule) -> None:
         import uvicorn
 
         from shengwen.pages import make_app
@@ -133,7 +132,7 @@ class Service:
         port = sock.getsockname()[1]
         shown = f"[{web.host}]" if ":" in web.host else web.host
         self.url = f"http://{shown}:{port}/"
-        app, self.password = make_app(self.rooms, alerting, self._runner, self._schedule, port, self._demo_links)
+        app, self.password = make_app(self.rooms, alerting, runner, schedule, port, self._demo_links)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
         )

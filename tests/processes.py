@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,11 +41,11 @@ class Child:
 
 
 class Nursery:
-    """Forks children that run ``module:function`` with JSON arguments."""
+    """Forks children that run ``module:function`` with JSON arguments; ``preload`` names more modules to share."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.processes"],
+            [sys.executable, "-m", "tests.processes", *preload],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -120,7 +120,7 @@ def _reap(pid: int, seconds: float) -> int:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    for name in PRELOAD:
+    for name in (*PRELOAD, *sys.argv[1:]):
         importlib.import_module(name)
     alive: set[int] = set()
     for line in sys.stdin:

@@ -1,15 +1,18 @@
-"""JD: a product's reviews, newest first, from the old list that answers plain requests."""
+"""JD: a product's reviews, newest first, and its questions with their answers, by plain requests."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 from urllib.parse import urlencode
 
 from crawlers.base import HttpSpider
 from crawlers.config import Target
 from crawlers.trip import Trip
+from ingest.draft import Draft
 
 HOST: Final = "club.jd.com"
+QUESTIONS: Final = "question.jd.com"
 PAGE_SIZE: Final = 10
 REACH: Final = 100 * PAGE_SIZE
 """The list shows pages 0 to 99, whatever it counts."""
@@ -20,20 +23,41 @@ class JdSpider(HttpSpider):
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         sku = target.need("sku")
-        query = urlencode(
-            {
-                "callback": "fetchJSON_comment98",
-                "productId": sku,
-                "score": "0",
-                "sortType": "6",
-                "page": "0",
-                "pageSize": str(PAGE_SIZE),
-                "isShadowSku": "0",
-                "fold": "1",
-            }
-        )
-        first = self.here.url(HOST, f"/comment/productPageComments.action?{query}")
         shop = self.here.url("item.jd.com", f"/{sku}.html")
+        query = {
+            "callback": "fetchJSON_comment98",
+            "productId": sku,
+            "score": "0",
+            "sortType": "6",
+            "page": "0",
+            "pageSize": str(PAGE_SIZE),
+            "isShadowSku": "0",
+            "fold": "1",
+        }
+        first = self.here.url(HOST, f"/comment/productPageComments.action?{urlencode(query)}")
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
+            async for _ in self.walk(lane, trip, first, referer=shop):
+                pass
+        if self.here.questions:
+            await self._questions(sku, trip, shop)
+
+    async def _questions(self, sku: str, trip: Trip, shop: str) -> None:
+        query = urlencode({"page": "1", "productId": sku})
+        first = self.here.url(QUESTIONS, f"/question/getQuestionAnswerList.action?{query}")
+        with self.passing(f"questions:{sku}", trip, newest_first=True) as lane:
+            async for reading in self.walk(lane, trip, first, referer=shop):
+                shown = Counter(draft.parent_native for draft in reading.page.mentions)
+                for draft in reading.page.mentions:
+                    if draft.kind == "question" and (draft.replies or 0) > shown[f"question:{draft.native_id}"]:
+                        await self._answers(draft, trip, shop)
+
+    async def _answers(self, question: Draft, trip: Trip, shop: str) -> None:
+        """All answers of a question whose list shows only the first of them."""
+        key = f"answers:{question.native_id}"
+        if not self.comments_due(key, question.replies):
+            return
+        query = urlencode({"page": "1", "questionId": str(question.native_id)})
+        first = self.here.url(QUESTIONS, f"/question/getAnswerListById.action?{query}")
+        with self.passing(key, trip, claim=question.replies) as lane:
             async for _ in self.walk(lane, trip, first, referer=shop):
                 pass

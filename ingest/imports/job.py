@@ -68,7 +68,7 @@ class ImportJob:
         self._clock = clock
         self._wanted = dict(wanted or {})
         self._match = match
-        self._digest = _digest(path)
+        self._digest = file_digest(path)
         identity = orjson.dumps([self._digest, source, kind, sorted(self._wanted.items())])
         self.name = f"import:{sha256(identity).hexdigest()[:32]}"
         self.mapping: Mapping[str, str] = {}
@@ -171,7 +171,8 @@ def _plain(cells: Mapping[str, Any]) -> bytes:
     return json.dumps(cells, default=str).encode()
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex. Raises UserError."""
     try:
         hasher = sha256()
         with path.open("rb") as file:

@@ -23,6 +23,7 @@ from shengwen.messages import Command
 from shengwen.stages import ALERT, CLASSIFY, INDEX
 
 if TYPE_CHECKING:
+    from crawlers.har_job import HarJob
     from ingest.imports.job import ImportJob, ImportState
     from shengwen.rooms import Rooms
     from shengwen.runner import StageRunner
@@ -66,7 +67,6 @@ def import_files(
     · 有评分而没有文字的会入库；什么都没有的算“空”。读不懂的行进死信，一行也不会丢。
     · 中断（Ctrl-C、断电）后再运行同样的命令，从停下的地方继续；已经导完的文件不会再导一遍。
     """
-    from ingest.imports.job import ImportJob
     from shengwen.rooms import Rooms
 
     if not re.fullmatch(r"[\w\-.]{1,64}", source):
@@ -77,13 +77,7 @@ def import_files(
         raise UserError(f"找不到文件 {'、'.join(missing)}")
     stop = threading.Event()
     with Rooms(home) as rooms, _stopping(stop):
-        jobs = [
-            ImportJob(
-                file, source=f"import:{source}", log=rooms.log, privacy=rooms.privacy, clock=rooms.clock,
-                kind=kind, wanted=wanted, match=rooms.settings.brand.match,  # type: ignore[arg-type]
-            )
-            for file in files
-        ]  # fmt: skip
+        jobs = [_job(file, rooms, source, kind, wanted) for file in files]
         results = [_run(job, file, rooms, stop, no_wait) for job, file in zip(jobs, files, strict=True)]
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(results) + b"\n")
@@ -94,6 +88,25 @@ def import_files(
     if any(result["interrupted"] for result in results):
         click.echo("已暂停；再运行同样的命令就从停下的地方继续。", err=True)
         raise SystemExit(130)
+
+
+def _job(file: Path, rooms: Rooms, source: str, kind: str, wanted: dict[str, str]) -> ImportJob | HarJob:
+    from crawlers.har_job import HarJob
+    from ingest.imports.job import ImportJob
+
+    log, privacy, clock, brand = rooms.log, rooms.privacy, rooms.clock, rooms.settings.brand
+    if file.suffix.lower() == ".har":
+        return HarJob(file, log=log, privacy=privacy, clock=clock, brand=brand)
+    return ImportJob(
+        file,
+        source=f"import:{source}",
+        log=log,
+        privacy=privacy,
+        clock=clock,
+        kind=kind,  # type: ignore[arg-type]  # click checked the choice
+        wanted=wanted,
+        match=brand.match,
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -120,11 +133,11 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(job: ImportJob, file: Path, rooms: Rooms, stop: threading.Event, no_wait: bool) -> dict[str, Any]:
+def _run(job: ImportJob | HarJob, file: Path, rooms: Rooms, stop: threading.Event, no_wait: bool) -> dict[str, Any]:
     from shengwen.runner import StageRunner
 
-    source = job.source
-    before = {**rooms.index.counts(source), "dead_letters": rooms.letters.by_source(source)}
+    source = job.source or None  # a HAR's mentions are of the platforms themselves
+    before = {**rooms.index.counts(source), "dead_letters": rooms.letters.count(source)}
     already = job.state().finished
     runner = None if no_wait else StageRunner(rooms, (CLASSIFY, INDEX, ALERT))
     started = time.monotonic()
@@ -197,7 +210,7 @@ _LABELS = {CLASSIFY: "分类", INDEX: "入库", ALERT: "预警统计"}
 
 def _result(
     file: Path,
-    job: ImportJob,
+    job: ImportJob | HarJob,
     state: ImportState,
     rooms: Rooms,
     seconds: float,
@@ -210,7 +223,7 @@ def _result(
         "source": job.source,
         "mapping": dict(job.mapping),
         "rows": state.rows,
-        "collected": state.rows,
+        "collected": state.collected + state.dead,
         "seconds": round(seconds, 1),
         "already_imported": already,
         "interrupted": interrupted,
@@ -218,14 +231,14 @@ def _result(
     if no_wait:
         return result | {"dead": state.dead}
     if already:  # this file went through before: every row of it is known
-        return result | {"indexed": 0, "empty": 0, "duplicate": state.rows, "dead": 0}
-    now, before = rooms.index.counts(job.source), state.before or {}
+        return result | {"indexed": 0, "empty": 0, "duplicate": state.collected + state.dead, "dead": 0}
+    now, before = rooms.index.counts(job.source or None), state.before or {}
     added = {name: now[name] - before.get(name, 0) for name in ("indexed", "empty", "duplicate", "revised")}
     return result | {
         "indexed": added["indexed"],
         "empty": added["empty"],
         "duplicate": added["duplicate"] + added["revised"],
-        "dead": rooms.letters.by_source(job.source) - before.get("dead_letters", 0),
+        "dead": rooms.letters.count(job.source or None) - before.get("dead_letters", 0),
     }
 
 

@@ -1,0 +1,120 @@
+"""Reading a text: its clauses, and which words of the lexicon and the taxonomy stand in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from classify.base import Utterance
+from classify.clauses import asks, split
+from classify.fold import fold
+from classify.lexicon import Lexicon, load_lexicon
+from classify.modality import Denial, Modality, either_or, forbidden
+from classify.words import Hit, Words
+
+MAX_READ = 200_000
+"""Characters that are read; a text cannot cost more than this however long it is."""
+
+
+@dataclass(slots=True)
+class Clause:
+    """One clause: ``[start, end)``, its words, and what the lexicon counts in it.
+
+    ``words`` maps word numbers to their hits; ``kinds`` maps lists of the lexicon to hits. ``good`` and ``bad`` count
+    polar words after denial.
+    """
+
+    start: int
+    end: int
+    question: bool
+    words: dict[int, list[Hit]] = field(default_factory=dict)
+    kinds: dict[str, list[Hit]] = field(default_factory=dict)
+    good: int = 0
+    bad: int = 0
+
+    def has(self, kind: str) -> bool:
+        return kind in self.kinds
+
+
+@dataclass(slots=True)
+class Reading:
+    """A text as the rules see it. ``folded`` has the offsets of the text itself."""
+
+    utterance: Utterance
+    folded: str
+    clauses: list[Clause]
+
+    def count(self, kind: str) -> int:
+        """How many words of a list of the lexicon the text holds."""
+        return sum(len(clause.kinds[kind]) for clause in self.clauses if kind in clause.kinds)
+
+    def has(self, kind: str) -> bool:
+        return any(kind in clause.kinds for clause in self.clauses)
+
+
+class Reader:
+    """Reads texts for one vocabulary, to which the taxonomy's words have been added."""
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.lexicon: Lexicon = load_lexicon(words)
+        self.denial = Denial(self.lexicon)
+
+    def read(self, utterance: Utterance) -> Reading:
+        folded = fold(utterance.text[:MAX_READ])
+        clauses = [Clause(start, end, asks(folded, end)) for start, end in split(folded)]
+        kinds = self.lexicon.kinds
+        at = 0
+        for hit in self.words.scan(folded):
+            # Punctuation may belong to a word (呢?), so a hit belongs to the clause it starts in.
+            while at < len(clauses) and hit.start >= clauses[at].end and not _trails(hit, clauses, at):
+                at += 1
+            if at == len(clauses):
+                break
+            clause = clauses[at]
+            if hit.start < clause.start and hit.end <= clause.start:
+                continue
+            clause.words.setdefault(hit.word, []).append(hit)
+            for kind in kinds.get(hit.word, ()):
+                clause.kinds.setdefault(kind, []).append(hit)
+        for clause in clauses:
+            self._weigh(folded, clause)
+        return Reading(utterance, folded, clauses)
+
+    def _weigh(self, folded: str, clause: Clause) -> None:
+        for kind, sign in (("polar.positive", 1), ("polar.negative", -1)):
+            for hit in clause.kinds.get(kind, ()):
+                good = (sign > 0) != self.denial.denied(folded, clause.start, hit.start)
+                clause.good += good
+                clause.bad += not good
+
+    def modality(self, reading: Reading, clause: Clause, hit: Hit) -> Modality:
+        """Whether what a word says is meant, feared or supposed, or denied."""
+        folded = reading.folded
+        if either_or(folded, hit.start) or forbidden(folded, clause.start, hit.start):
+            return "feared"
+        if self.denial.denied(folded, clause.start, hit.start):
+            return "feared" if _before(clause, "unreal.hope", hit) else "denied"
+        if clause.has("unreal.near"):
+            return "meant"
+        if _before(clause, "unreal.feared", hit, clause.kinds.get("unreal.feared_not", ())):
+            return "feared"
+        if clause.has("unreal.question") and (clause.question or _asking_end(folded, clause)):
+            return "feared"
+        return "meant"
+
+
+def _trails(hit: Hit, clauses: Sequence[Clause], at: int) -> bool:
+    """A hit in the punctuation after a clause belongs to it, unless it reaches into the next one."""
+    return at + 1 == len(clauses) or hit.end <= clauses[at + 1].start
+
+
+def _before(clause: Clause, kind: str, hit: Hit, masks: Sequence[Hit] = ()) -> bool:
+    return any(
+        cue.start < hit.start and not any(mask.start <= cue.start and cue.end <= mask.end for mask in masks)
+        for cue in clause.kinds.get(kind, ())
+    )
+
+
+def _asking_end(folded: str, clause: Clause) -> bool:
+    return folded[clause.end - 1] in "吗么嘛"

@@ -1,0 +1,29 @@
+"""The classifying step of the stream: mentions in, classified mentions out. Pure: it reads and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from classify.base import Classifier, Utterance
+from ingest.analysis import ClassifiedMention, classified
+from ingest.errors import ContractError
+from ingest.mention import Mention
+
+
+def utterance_of(mention: Mention) -> Utterance:
+    """What of a mention is classified. A review that its author appended to is no default review any more."""
+    text = mention.full_text
+    return Utterance(
+        text=text,
+        rating=mention.rating,
+        default_review=mention.empty_text and not text,
+        likes=mention.likes,
+    )
+
+
+def classify_batch(classifier: Classifier, mentions: Sequence[Mention]) -> list[ClassifiedMention]:
+    """Classify mentions, in order. Raises ContractError when the classifier answers for another number of texts."""
+    analyses = classifier.analyse([utterance_of(mention) for mention in mentions])
+    if len(analyses) != len(mentions):
+        raise ContractError(f"{classifier.name} answered {len(analyses)} of {len(mentions)} mentions")
+    return [classified(mention, analysis) for mention, analysis in zip(mentions, analyses, strict=True)]

@@ -1,0 +1,81 @@
+"""Finding thousands of words in a text in one pass.
+
+Words are looked up by their first two characters, which in Chinese leaves one or two candidates; no dictionary-based
+tokenizer decides where a word may begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from classify.fold import fold
+
+
+class Hit(NamedTuple):
+    """Word number ``word`` stands at ``[start, end)`` of the folded text."""
+
+    start: int
+    end: int
+    word: int
+
+
+class Words:
+    """A growing list of folded words, each with a number; :meth:`scan` finds every occurrence of all of them."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._pairs: dict[str, tuple[tuple[str, int, int], ...]] = {}
+        self._singles: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, word: str) -> int:
+        """The number of ``word``; the same word always has the same number. Raises ValueError for a blank one."""
+        folded = fold(word)
+        if not folded.strip():
+            raise ValueError("a blank word is found everywhere")
+        number = self._numbers.get(folded)
+        if number is None:
+            number = self._numbers[folded] = len(self._numbers)
+            if len(folded) == 1:
+                self._singles[folded] = number
+            else:
+                pair = folded[:2]
+                self._pairs[pair] = (*self._pairs.get(pair, ()), (folded, len(folded), number))
+        return number
+
+    def scan(self, folded: str) -> list[Hit]:
+        """Every occurrence of every word, overlapping ones too, by start."""
+        hits: list[Hit] = []
+        singles, pairs = self._singles, self._pairs
+        for start, char in enumerate(folded):
+            if char in singles:
+                hits.append(Hit(start, start + 1, singles[char]))
+            candidates = pairs.get(folded[start : start + 2])
+            if candidates is not None:
+                for word, length, number in candidates:
+                    if length == 2 or folded.startswith(word, start):
+                        hits.append(Hit(start, start + length, number))
+        return hits
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Words that must stand in one clause: one of ``anchor``, and one of each set in ``others``."""
+
+    anchor: frozenset[int]
+    others: tuple[frozenset[int], ...]
+
+
+def parse_pattern(entry: str, words: Words) -> Pattern:
+    """Read ``甲|乙~丙|丁``: 甲 or 乙, and 丙 or 丁, anywhere in the same clause. Raises ValueError when a side is blank."""
+    sides = [frozenset(words.add(word) for word in side.split("|")) for side in entry.split("~")]
+    return Pattern(sides[0], tuple(sides[1:]))
+
+
+def nearest(hits: Sequence[Hit], to: Hit) -> Hit:
+    """The hit closest to another one, the earlier of two equally close."""
+    return min(hits, key=lambda hit: (max(hit.start - to.end, to.start - hit.end, 0), hit.start))

@@ -1,0 +1,107 @@
+"""Importing a HAR file: the same parsers, the same privacy, the same log as a live crawl."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from crawlers.har import har_payloads
+from crawlers.parse import parse
+from crawlers.payload import Payload
+from ingest.clock import Clock
+from ingest.dead_letters import letter_for_payload
+from ingest.draft import Draft
+from ingest.errors import Poison
+from ingest.imports.job import ImportState, file_digest
+from ingest.log.base import EventLog, Outgoing, Topics
+from ingest.mention import Mention, Raw
+from ingest.privacy import Privacy
+from ingest.relevance import Brand
+
+
+class HarJob:
+    """One HAR file; resumes after the last entry whose mentions are in the log (``ImportState.rows`` counts entries).
+
+    Stubs (search hits without a text) are left out: as a newer revision they would blank the full item.
+    ``signals`` counts what the answers were, by the parser's signal.
+    """
+
+    source = ""
+    mapping: Mapping[str, str] = {}
+
+    def __init__(self, path: Path, *, log: EventLog, privacy: Privacy, clock: Clock, brand: Brand) -> None:
+        self._path = path
+        self._log = log
+        self._privacy = privacy
+        self._clock = clock
+        self._brand = brand
+        self.name = f"har:{file_digest(path)[:32]}"
+        self.signals: Counter[str] = Counter()
+
+    def state(self) -> ImportState:
+        """Where an earlier run stopped, or a new state."""
+        stored = self._log.checkpoint(self.name)
+        return ImportState(**orjson.loads(stored)) if stored else ImportState()
+
+    def run(
+        self, stop: threading.Event, progress: Callable[[ImportState], None], before: Mapping[str, int]
+    ) -> ImportState:
+        """Stream what is left. Raises UserError for a file that is no HAR."""
+        state = self.state()
+        if state.finished:
+            return state
+        if state.before is None:
+            state.before = dict(before)
+        for number, (platform, payload) in enumerate(har_payloads(self._path), 1):
+            if number <= state.rows:
+                continue
+            good, bad = self._read(platform, payload)
+            if bad:
+                self._log.produce(Topics.DEAD_LETTERS, bad)
+            state.rows = number
+            state.collected += len(good)
+            state.dead += len(bad)
+            self._save(good, state)
+            progress(state)
+            if stop.is_set():
+                return state
+        state.finished = True
+        self._save([], state)
+        return state
+
+    def _save(self, records: list[Outgoing], state: ImportState) -> None:
+        value = orjson.dumps(asdict(state)).decode()
+        self._log.produce(Topics.COLLECTED, records, checkpoint=(self.name, value))
+
+    def _read(self, platform: str, payload: Payload) -> tuple[list[Outgoing], list[Outgoing]]:
+        page = parse(platform, payload)
+        self.signals[page.signal] += 1
+        good: list[Outgoing] = []
+        bad = [self._park(platform, payload, p.raw, Poison(p.reason, field=p.path)) for p in page.problems]
+        for draft in page.mentions:
+            if draft.partial:
+                continue
+            try:
+                mention = self._seal(draft, payload, page.endpoint)
+            except Poison as error:
+                bad.append(self._park(platform, payload, payload.body, error))
+            else:
+                good.append(Outgoing(mention.id, mention.to_json()))
+        return good, bad
+
+    def _seal(self, draft: Draft, payload: Payload, endpoint: str) -> Mention:
+        raw = Raw(captured_at=payload.captured_at, sha256=payload.sha256, parser=f"{endpoint}/har")
+        return self._privacy.seal(draft, raw, self._brand.match(f"{draft.title or ''}\n{draft.text}"))
+
+    def _park(self, platform: str, payload: Payload, raw: bytes, error: Poison) -> Outgoing:
+        context = {
+            "captured_at": payload.captured_at.isoformat(),
+            "row": sha256(payload.body).hexdigest()[:12],
+        }
+        return letter_for_payload(platform, self._privacy.lock(raw), raw, error, self._clock, context)

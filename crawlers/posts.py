@@ -1,0 +1,213 @@
+"""Platforms of posts with comments, read in the browser: search, open what is new, read the comments, unfold replies.
+
+Everything is scrolled and clicked as a reader does; what the page loads is what is read. Lists end where the platform
+says so; a list that stops answering is left unsettled, so the next run reads it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from crawlers.base import FetchFailed
+from crawlers.browser import BrowserSpider, Visit
+from crawlers.config import Target
+from crawlers.payload import Payload
+from crawlers.pipeline import mention_id
+from crawlers.trip import ListPass, Trip
+from ingest.draft import Draft
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Search:
+    """A search in progress: the posts found, newest first where the platform sorts so."""
+
+    lane: ListPass
+    hits: dict[str, Draft] = field(default_factory=dict)
+    by_time: bool = False
+
+
+@dataclass(slots=True)
+class Thread:
+    """A post's page in progress. ``threads``: one pass for each comment whose replies were unfolded."""
+
+    lane: ListPass
+    post: Draft | None = None
+    gone: bool = False
+    threads: dict[str, ListPass] = field(default_factory=dict)
+
+    @property
+    def unfolded(self) -> int:
+        """Pages of replies read so far."""
+        return sum(thread.pages for thread in self.threads.values())
+
+
+class PostsSpider(BrowserSpider):
+    """Subclasses name addresses and the few places of the page that a reader touches (CSS, or a button's words)."""
+
+    post_kind: ClassVar[str]
+    search_path: ClassVar[re.Pattern[str]]
+    comments_path: ClassVar[re.Pattern[str]]
+    replies_path: ClassVar[re.Pattern[str]]
+    root_param: ClassVar[str]
+    """The parameter of a call for replies that names the comment."""
+    search_pane: ClassVar[str]
+    comments_pane: ClassVar[str]
+    unfold: ClassVar[re.Pattern[str]]
+    """The words on a button that loads (more) replies."""
+    newest: ClassVar[re.Pattern[str]]
+    """The words on what sorts a search by time."""
+
+    @abstractmethod
+    def search_url(self, keyword: str) -> str:
+        """The search page."""
+
+    @abstractmethod
+    def post_url(self, hit: Draft) -> str:
+        """A post's own page."""
+
+    @abstractmethod
+    def sorted_by_time(self, payload: Payload) -> bool:
+        """Whether a search's answer was asked for newest first."""
+
+    async def crawl(self, target: Target, trip: Trip) -> None:
+        keyword = target.need("keyword")
+        with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
+            search = Search(lane)
+            await self._search(keyword, search, trip)
+            for hit in [hit for hit in search.hits.values() if self._due(hit)]:
+                try:
+                    await self._open(hit, trip)
+                except FetchFailed as error:  # the other posts may be well
+                    trip.notes.append(f"{hit.kind} {hit.native_id}: {error.kind}")
+                await self.pause()
+
+    def _due(self, hit: Draft) -> bool:
+        """Whether a post must be opened: its comments changed, or the list showed only a stub of it."""
+        if self.comments_due(self._key(hit), hit.replies):
+            return True
+        return hit.partial and not self.kit.ledger.known([mention_id(hit)])
+
+    @staticmethod
+    def _key(hit: Draft) -> str:
+        return f"comments:{hit.kind}:{hit.native_id}"
+
+    # -- the search ---------------------------------------------------------------------------------------------
+
+    async def _search(self, keyword: str, search: Search, trip: Trip) -> None:
+        lane = search.lane
+
+        def take(payload: Payload) -> None:
+            if not self.search_path.search(urlsplit(payload.url or "").path):
+                self.parsed(payload)
+                return
+            by_time = self.sorted_by_time(payload)
+            if search.by_time and not by_time:
+                return  # a late answer of the first sorting
+            if by_time and not search.by_time:
+                search.by_time, lane.pages = True, 0
+                lane.ids.clear()
+                lane.ended = None
+            trip.pages += 1
+            reading = self.read(payload, trip, lane)
+            hits = {mention_id(d): d for d in reading.page.mentions if d.kind == self.post_kind}
+            search.hits.update(hits)
+            reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
+            lane.newest_first = lane.newest_first and by_time
+            lane.saw(reading.page, reading.taken)
+
+        async with self.visit(self.search_url(keyword), take) as visit:
+            if not await visit.until(lambda: lane.pages > 0):
+                raise FetchFailed("no_answer", "the search page loaded no results")
+            if not search.by_time:
+                await self._sort(visit, search)
+            await self._to_the_end(visit, lane, self.search_pane, trip)
+
+    async def _sort(self, visit: Visit, search: Search) -> None:
+        """Ask for the newest first, where the page offers it."""
+        button = visit.page.get_by_text(self.newest).first
+        if await button.count() and await button.is_visible():
+            await self.pause()
+            await self.turn()
+            if await visit.click(button):
+                await visit.until(lambda: search.by_time)
+
+    async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str, trip: Trip) -> None:
+        while lane.ended is None:
+            if lane.pages >= lane.cap:
+                lane.ended = "cap"
+            elif not await visit.more(lambda: visit.scroll(pane), lambda: lane.pages):
+                trip.notes.append(f"{lane.key} stopped loading after {lane.pages} pages")
+                return
+
+    # -- one post -----------------------------------------------------------------------------------------------
+
+    async def _open(self, hit: Draft, trip: Trip) -> None:
+        with self.passing(self._key(hit), trip, claim=hit.replies) as lane:
+            thread = Thread(lane)
+            async with self.visit(self.post_url(hit), self._taker(hit, thread, trip)) as visit:
+                await visit.until(lambda: thread.gone or (thread.post is not None and self._begun(thread)))
+                if thread.gone:
+                    self.kit.pipeline.gone(mention_id(hit))
+                    lane.ended = "end"
+                    return
+                if thread.post is None:
+                    raise FetchFailed("no_answer", "the page loaded no post")
+                trip.expected += 1
+                if lane.pages == 0 and not thread.post.replies:
+                    lane.ended = "end"
+                await self._to_the_end(visit, lane, self.comments_pane, trip)
+                await self._unfold(visit, thread, trip)
+
+    @staticmethod
+    def _begun(thread: Thread) -> bool:
+        return thread.lane.pages > 0 or (thread.post is not None and thread.post.replies == 0)
+
+    def _taker(self, hit: Draft, thread: Thread, trip: Trip) -> Callable[[Payload], None]:
+        lane = thread.lane
+
+        def take(payload: Payload) -> None:
+            path = urlsplit(payload.url or "").path
+            trip.pages += 1
+            if self.replies_path.search(path):
+                root = payload.param(self.root_param) or ""
+                below = thread.threads.get(root)
+                if below is None:
+                    below = ListPass(key=f"replies:{root}", cap=lane.cap, counted=False)
+                    thread.threads[root] = below
+                    trip.lanes.append(below)
+                reading = self.read(payload, trip, below)
+                below.saw(reading.page, reading.taken)
+            elif self.comments_path.search(path):
+                reading = self.read(payload, trip, lane)
+                lane.saw(reading.page, reading.taken)
+            elif thread.post is not None:
+                self.parsed(payload)  # the post again, in the page's other form: only a refusal matters
+            else:
+                reading = self.read(payload, trip, lane)
+                thread.gone = thread.gone or reading.page.signal == "gone"
+                for draft in reading.page.mentions:
+                    if draft.kind == self.post_kind and draft.native_id == hit.native_id and not draft.partial:
+                        thread.post = draft
+                        lane.total, lane.claimed = draft.replies, draft.replies is not None
+
+        return take
+
+    async def _unfold(self, visit: Visit, thread: Thread, trip: Trip) -> None:
+        """Click every "展开 N 条回复" until none is left."""
+        buttons = visit.page.get_by_text(self.unfold)
+        for _ in range(thread.lane.cap * 2):
+            if not await buttons.count():
+                return
+            if not await visit.more(lambda: visit.click(buttons.first), lambda: thread.unfolded):
+                trip.notes.append(f"{thread.lane.key}: some replies did not unfold")
+                thread.lane.ended = None
+                return
+        trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")

@@ -1,0 +1,223 @@
+"""Xiaohongshu notes: search and profile stubs, note details, the note page's state, and the app's form of search.
+
+Web answers are snake_case, the page's state is the same in camelCase; one mapper reads both. The app's form differs in
+units and types and has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.payload import Page
+from crawlers.reading import Reader
+from crawlers.text import clean_note
+from crawlers.values import Count, id_time, image, province, video
+from crawlers.xiaohongshu.comments import add_comments, note_url
+from ingest.draft import Draft
+from ingest.errors import PayloadError
+from ingest.mention import Media
+
+SEARCH: Final = "xiaohongshu.search.notes"
+FEED: Final = "xiaohongshu.feed"
+PROFILE: Final = "xiaohongshu.user.posted"
+NOTE_PAGE: Final = "xiaohongshu.note.page"
+LIST_PAGE: Final = "xiaohongshu.list.page"
+APP_SEARCH: Final = "xiaohongshu.app.search"
+
+
+def data_with(root: Reader, key: str) -> Reader:
+    """The ``data`` of the envelope, or the body itself when it is that ``data`` already."""
+    return root["data"] if root["data"].has(key) else root
+
+
+def holds_items(root: Reader) -> bool:
+    data = data_with(root, "items")
+    return data.is_list("items") or (data.has("items", "has_more") and data["items"].value is None)
+
+
+def holds_full_note(root: Reader) -> bool:
+    return any(item["note_card"].has("desc") for item in data_with(root, "items").each("items"))
+
+
+def holds_app_notes(root: Reader) -> bool:
+    return any(item.is_object("note") for item in data_with(root, "items").each("items"))
+
+
+def search(answer: Answer) -> Page:
+    """``search/notes``: stubs with a title at most; the token opens the note's own page and is not stored."""
+    data = data_with(answer.root, "items")
+    harvest = Harvest()
+    harvest.add_all(_note_cards(data), lambda item: _listed(item, answer))
+    page = answer.page_number("page")
+    more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
+    return harvest.page(SEARCH, more=more)
+
+
+def feed(answer: Answer) -> Page:
+    """``feed``: one note in full."""
+    harvest = Harvest()
+    harvest.add_all(_note_cards(data_with(answer.root, "items")), lambda item: _listed(item, answer))
+    return harvest.page(FEED, nothing=Stop("unknown", "success without a note in it"))
+
+
+def profile(answer: Answer) -> Page:
+    """A user's notes or a collection: stubs, paged by cursor."""
+    data = data_with(answer.root, "notes")
+    harvest = Harvest()
+    harvest.add_all(data.each("notes"), lambda record: _stub(record, record, answer))
+    cursor = data.text("cursor")
+    goes_on = data.flag("has_more") and cursor and cursor != answer.param("cursor")
+    return harvest.page(PROFILE, more={"cursor": cursor} if goes_on else None)
+
+
+def note_page(answer: Answer) -> Page:
+    """``window.__INITIAL_STATE__`` of a note's page; a removed note stands under the key ``undefined``."""
+    harvest = Harvest()
+    details = answer.root.at("note.noteDetailMap")
+    missing = False
+    for detail in details.values():
+        note = detail["note"]
+        if note.value in ({}, None):
+            missing = missing or detail.path.endswith(".undefined")
+            continue
+        draft = harvest.add(note, lambda record: _note(record, record.id("noteId", "note_id"), answer))
+        add_comments(harvest, detail.each("comments.list"), answer, str(draft.native_id) if draft else None)
+    nothing = Stop("gone", "the page holds no note") if missing else Stop("unknown", "noteDetailMap is empty")
+    return harvest.page(NOTE_PAGE, nothing=nothing)
+
+
+def list_page(answer: Answer) -> Page:
+    """The state of a search or profile page: stubs. A profile's notes are a list of tabs, each a list."""
+    harvest = Harvest()
+    for item in answer.root.each("search.feeds"):
+        harvest.add_all(_note_cards_of([item]), lambda one: _listed(one, answer))
+    for tab in answer.root.each("user.notes"):
+        items = list(tab.items()) or [tab]
+        harvest.add_all(_note_cards_of(items), lambda one: _listed(one, answer))
+    return harvest.page(LIST_PAGE)
+
+
+def app_search(answer: Answer) -> Page:
+    """The app's form of search (as third parties hand it on): seconds, integers, text included."""
+    data = data_with(answer.root, "items")
+    harvest = Harvest()
+    notes = [item["note"] for item in data.each("items") if item.is_object("note")]
+    harvest.add_all(notes, lambda record: _app_note(record, answer))
+    page = answer.page_number("page")
+    more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
+    return harvest.page(APP_SEARCH, more=more)
+
+
+def _note_cards(data: Reader) -> list[Reader]:
+    return _note_cards_of(data.each("items"))
+
+
+def _note_cards_of(items: Iterable[Reader]) -> list[Reader]:
+    """Notes among the items; suggested queries and advertisements are no notes."""
+    kept = []
+    for item in items:
+        kind = item.text("model_type", "modelType")
+        if kind == "note" or (not kind and (not isinstance(item.value, dict) or _card(item).value is not None)):
+            kept.append(item)
+    return kept
+
+
+def _card(item: Reader) -> Reader:
+    return item.first("note_card", "noteCard")
+
+
+def _listed(item: Reader, answer: Answer) -> Draft:
+    card = _card(item).record()
+    if card.first("time").value is None:
+        return _stub(item, card, answer)
+    # The id inside the card is the note's; the item's own is the same where both are there.
+    return _note(card, card.id("note_id", "noteId") if card.first("note_id", "noteId").value else item.id("id"), answer)
+
+
+def _stub(item: Reader, card: Reader, answer: Answer) -> Draft:
+    native_id = item.id("id", "note_id", "noteId")
+    try:
+        created = id_time(native_id)
+    except ValueError as error:
+        raise PayloadError(f"no creation time in the id ({error})", field=item.first("id", "note_id").path) from error
+    draft = _base(card, native_id)
+    draft.created_at, draft.created_precision = created.at, created.precision
+    draft.title = clean_note(card.text("display_title", "displayTitle", "title")) or None
+    draft.partial = True
+    token = item.text("xsec_token", "xsecToken") or card.text("xsec_token", "xsecToken")
+    draft.lead = {"xsec_token": token} if token else {}
+    return draft
+
+
+def _note(card: Reader, native_id: str, answer: Answer) -> Draft:
+    created = card.moment(answer.captured_at, "time")
+    draft = _base(card, native_id)
+    draft.created_at, draft.created_precision = created.at, created.precision
+    draft.title = clean_note(card.text("title", "display_title", "displayTitle")) or None
+    draft.text = clean_note(card.text("desc"))
+    draft.region = province(card.first("ip_location", "ipLocation").value)
+    for picture in card.each("image_list", "imageList"):
+        draft.media += _picture(picture)
+    for stream in card.each("video.media.stream.h264", "video.media.stream.h265", "video.media.stream.av1"):
+        draft.media += video(stream.first("master_url", "masterUrl").value)
+        break  # the others are the same video in other sizes
+    return draft
+
+
+def _base(card: Reader, native_id: str) -> Draft:
+    interact = card.first("interact_info", "interactInfo")
+    likes = interact.count("liked_count", "likedCount")
+    replies = interact.count("comment_count", "commentCount")
+    shares = interact.count("share_count", "shareCount", "shared_count", "sharedCount")
+    user = card["user"]
+    return Draft(
+        source="xiaohongshu",
+        kind="post",
+        native_id=native_id,
+        created_at=None,
+        url=note_url(native_id),
+        author_id=user.id_or_none("user_id", "userId"),
+        likes=likes.value,
+        replies=replies.value,
+        shares=shares.value,
+        approximate=_approximate(likes, replies, shares),
+    )
+
+
+def _app_note(record: Reader, answer: Answer) -> Draft:
+    native_id = record.id("id")
+    created = record.moment(answer.captured_at, "timestamp", "time")
+    likes, replies = record.count("liked_count"), record.count("comments_count")
+    shares = record.count("shared_count")
+    draft = Draft(
+        source="xiaohongshu",
+        kind="post",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        title=clean_note(record.text("title", "display_title")) or None,
+        text=clean_note(record.text("desc")),
+        url=note_url(native_id),
+        author_id=record.id_or_none("user.userid", "user.user_id"),
+        region=province(record["ip_location"].value),
+        likes=likes.value,
+        replies=replies.value,
+        shares=shares.value,
+        approximate=_approximate(likes, replies, shares),
+    )
+    for picture in record.each("images_list"):
+        draft.media += image(picture.first("url_size_large", "url").value)
+    return draft
+
+
+def _approximate(*counts: Count) -> bool:
+    return any(count.approximate for count in counts)
+
+
+def _picture(picture: Reader) -> list[Media]:
+    address = picture.first("url_default", "urlDefault", "url").value
+    infos = list(picture.each("info_list", "infoList"))
+    default = next((i["url"].value for i in infos if i.text("image_scene", "imageScene") == "WB_DFT"), None)
+    return image(address) or image(default)

@@ -1,0 +1,131 @@
+"""Running a spider for real: its own process, its own home, the embedded log and state."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import crawlers.ledger
+from crawlers.config import Platform, crawl_settings
+from crawlers.ledger import PlatformBook, PlatformStatus
+from crawlers.run import Job, Report, run
+from ingest.clock import SystemClock
+from ingest.coverage import Coverage, coverage_from_json
+from ingest.dead_letters import DeadLetter, DeadLetters
+from ingest.log.base import Record, Topics
+from ingest.log.sqlite import SqliteLog
+from ingest.mention import Mention, mention_from_json
+from ingest.relevance import Brand
+from ingest.state import Base, make_engine
+from tests.processes import Child, Nursery
+
+SHARED = (
+    "crawlers.run",
+    "crawlers.base",
+    "crawlers.pipeline",
+    "scrapy.crawler",
+    "scrapy.core.engine",
+    "scrapy.core.downloader.handlers.http11",
+    "scrapy_playwright.handler",
+)
+"""What the nursery imports once. No reactor: a fork could not use it."""
+assert crawlers.ledger  # its tables are declared on Base
+
+
+def run_in_child(platform: Platform, config: str, report: str) -> None:
+    """What a forked child does: one run, its report into a file."""
+    from crawlers.run import _log_to_stderr, load_job
+
+    job = load_job(Path(config))
+    _log_to_stderr(job.log_level)
+    done = run(platform, job)
+    Path(report).write_text(done.model_dump_json(), encoding="utf-8")
+    raise SystemExit(done.exit_code)
+
+
+class Home:
+    """A home folder of a test, and what its runs left in it."""
+
+    def __init__(self, path: Path, nursery: Nursery, **platforms: dict[str, Any]) -> None:
+        self.path = path
+        self._nursery = nursery
+        path.mkdir(parents=True, exist_ok=True)
+        self.state_url = f"sqlite:///{path / 'state.db'}"
+        engine = make_engine(self.state_url)
+        Base.metadata.create_all(engine)
+        engine.dispose()
+        self.job = self.configure(**platforms)
+
+    def configure(self, **platforms: dict[str, Any]) -> Job:
+        """Set the job anew: settings by platform, without pauses unless they say so."""
+        courteous = {name: {"pause": [0, 0], "timeout": 5} | settings for name, settings in platforms.items()}
+        self.job = Job(
+            crawl=crawl_settings(courteous),
+            log_path=self.path / "log.db",
+            state_url=self.state_url,
+            secret_path=self.path / "secret.key",
+            brand=Brand(name="岚炉", words=("LANLU",)),
+        )
+        return self.job
+
+    def begin(self, platform: Platform) -> Child:
+        """Start a run and do not wait for it."""
+        config = self.path / f"{platform}.job.json"
+        config.write_text(self.job.model_dump_json(), encoding="utf-8")
+        self._report(platform).unlink(missing_ok=True)
+        return self._nursery.start(run_in_child, platform, str(config), str(self._report(platform)))
+
+    def crawl(self, platform: Platform, seconds: float = 60) -> Report:
+        """One run, to its end; its exit code fits its report."""
+        code = self.begin(platform).wait(seconds)
+        report = Report.model_validate_json(self._report(platform).read_bytes())
+        assert code == report.exit_code
+        return report
+
+    def _report(self, platform: Platform) -> Path:
+        return self.path / f"{platform}.report.json"
+
+    def _records(self, topic: str) -> list[Record]:
+        with SqliteLog(self.path / "log.db") as log:
+            return list(log.read(topic, 0, 0, 100_000))
+
+    def streamed(self) -> list[Mention]:
+        """Every record of mentions.collected, in order."""
+        return [mention_from_json(record.value) for record in self._records(Topics.COLLECTED)]
+
+    def ids(self) -> Counter[str]:
+        """How often each mention was streamed."""
+        return Counter(mention.id for mention in self.streamed())
+
+    def coverage(self) -> list[Coverage]:
+        return [coverage_from_json(record.value) for record in self._records(Topics.COVERAGE)]
+
+    def letters(self) -> list[DeadLetter]:
+        with SqliteLog(self.path / "log.db") as log:
+            return DeadLetters(log, SystemClock()).open()
+
+    def letter_records(self) -> int:
+        return len(self._records(Topics.DEAD_LETTERS))
+
+    def status(self, platform: Platform) -> PlatformStatus:
+        engine = make_engine(self.state_url)
+        try:
+            return PlatformBook(engine, SystemClock()).status(platform)
+        finally:
+            engine.dispose()
+
+    def resume(self, platform: Platform) -> bool:
+        engine = make_engine(self.state_url)
+        try:
+            return PlatformBook(engine, SystemClock()).resume(platform)
+        finally:
+            engine.dispose()
+
+    def known(self) -> int:
+        """How many mentions the ledger remembers."""
+        with sqlite3.connect(self.path / "state.db") as db:
+            (count,) = db.execute("SELECT count(*) FROM crawl_items WHERE id NOT LIKE 'dead:%'").fetchone()
+        db.close()
+        return int(count)

@@ -1,0 +1,270 @@
+"""Files in: every row has an end, whatever it holds, and an import that dies goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from ingest.clock import ManualClock
+from ingest.dead_letters import DeadLetters
+from ingest.errors import Poison, UserError
+from ingest.imports.job import ImportJob, ImportState
+from ingest.imports.mapping import TEXT_HEADINGS, guess_mapping
+from ingest.imports.rows import draft_from_row
+from ingest.imports.tables import BadRow, Row, open_table
+from ingest.log.base import Topics
+from ingest.log.sqlite import SqliteLog
+from ingest.mention import Mention, mention_from_json
+from ingest.privacy import Privacy
+
+SECRET = b"a secret for tests only, 32 bytes"
+
+
+def table_of(path: Path) -> tuple[list[str], list[Row | BadRow]]:
+    with open_table(path, TEXT_HEADINGS) as table:
+        return list(table.columns), list(table.rows)
+
+
+def run(path: Path, log: SqliteLog, **options: Any) -> ImportState:
+    job = ImportJob(path, source="import:test", log=log, privacy=Privacy(SECRET), clock=ManualClock(), **options)
+    return job.run(threading.Event(), lambda state: None, {})
+
+
+def collected(log: SqliteLog) -> list[Mention]:
+    return [mention_from_json(record.value) for record in log.read(Topics.COLLECTED, 0, 0, 10_000)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Any:
+    with SqliteLog(tmp_path / "log.db") as opened:
+        yield opened
+
+
+def test_a_list_of_texts_without_a_heading_is_one_text_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("暖气很热，师傅也好\n漏水了, 退货\n", encoding="utf-8")
+    columns, rows = table_of(file)
+    assert columns == ["text"]
+    assert [row.cells["text"] for row in rows if isinstance(row, Row)] == ["暖气很热，师傅也好", "漏水了, 退货"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_encodings_of_store_exports_are_told_apart(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes("评价ID,评价内容,评分\n1,暖气不热,2\n".encode(encoding))
+    columns, rows = table_of(file)
+    assert columns == ["评价ID", "评价内容", "评分"]
+    assert rows == [Row(1, {"评价ID": "1", "评价内容": "暖气不热", "评分": "2"})]
+
+
+def test_gzip_tsv_with_quotes_and_line_breaks_inside(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv.gz"
+    with gzip.open(file, "wt", encoding="utf-8", newline="") as out:
+        out.write('text\tscore\n"他说""漏水""\n还没人来"\t1\n')
+    _, rows = table_of(file)
+    assert rows == [Row(1, {"text": '他说"漏水"\n还没人来', "score": "1"})]
+
+
+def test_a_cut_gzip_is_a_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv.gz"
+    noise = "".join(random.Random(1).choices("漏水暖气片很热师傅", k=60_000))
+    file.write_bytes(gzip.compress(("text\n" + noise).encode())[:-2000])
+    with pytest.raises(UserError, match="压缩文件不完整"):
+        table_of(file)
+
+
+def test_xlsx_keeps_ids_and_dates(tmp_path: Path, log: SqliteLog) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["评价编号", "评价内容", "评价时间", "星级"])
+    sheet.append([12345678901, "装好当天就漏水", "2026-01-03 09:30:00", 1])
+    sheet.append([None, None, None, None])
+    sheet.append([12345678902, "很暖和", "2026-01-04", 5])
+    book.save(tmp_path / "a.xlsx")
+    run(tmp_path / "a.xlsx", log)
+    first, second = collected(log)
+    assert first.id == "import:test:review:12345678901"
+    assert (first.rating, first.created_at.isoformat()) == (1, "2026-01-03T01:30:00+00:00")
+    assert (second.created_precision, second.rating_scale) == ("day", "5")
+
+
+def test_not_an_xlsx_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 not a book")
+    with pytest.raises(UserError, match="不是有效的 xlsx"):
+        table_of(tmp_path / "a.xlsx")
+
+
+def test_an_unknown_ending_names_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF")
+    with pytest.raises(UserError, match="csv、tsv、txt、jsonl、xlsx"):
+        table_of(tmp_path / "a.pdf")
+
+
+def test_the_mapping_is_guessed_and_can_be_overridden() -> None:
+    columns = ["买家原话", "星级", "评价时间", "商品名称"]
+    with pytest.raises(UserError, match="--map text=列名"):
+        guess_mapping(columns, {})
+    assert guess_mapping(columns, {"text": "买家原话"}) == {
+        "text": "买家原话", "rating": "星级", "created_at": "评价时间", "product.name": "商品名称",
+    }  # fmt: skip
+    with pytest.raises(UserError, match="没有列“没有的”"):
+        guess_mapping(columns, {"text": "没有的"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "field"),
+    [
+        ({"id": 1.5e18, "text": "x"}, "id"),
+        ({"id": True, "text": "x"}, "id"),
+        ({"text": 3.5}, "text"),
+        ({"text": {"a": 1}}, "text"),
+        ({"text": "x", "rating": "7"}, "rating"),
+        ({"text": "x", "rating": "很好"}, "rating"),
+        ({"text": "x", "created_at": "昨天吧"}, "created_at"),
+        ({"text": "x", "created_at": "2026-13-40"}, "created_at"),
+        ({"text": "x", "created_at": 1e300}, "created_at"),
+        ({"text": "x", "likes": "很多"}, "likes"),
+        ({"text": "x", "product": {"id": 1.0e19}}, "product.id"),
+    ],
+)
+def test_a_row_that_does_not_fit_names_the_field(cells: dict[str, Any], field: str) -> None:
+    with pytest.raises(Poison) as caught:
+        draft_from_row(
+            cells, {name: name for name in cells}, source="import:x", kind="review", without_date=ManualClock().now()
+        )
+    assert caught.value.field == field
+
+
+def test_every_bad_row_becomes_a_dead_letter_and_its_neighbours_go_on(tmp_path: Path, log: SqliteLog) -> None:
+    lines: list[str] = [
+        json.dumps({"id": "1", "text": "好用"}),
+        '{"id": "2", "text": "截断的',
+        json.dumps({"id": "3", "text": "日期在将来", "created_at": "2099-01-01"}),
+        json.dumps({"id": 4.5, "text": "编号是小数"}),
+        json.dumps({"id": "5", "text": "漏" * 300_000}),
+        json.dumps({"id": "6", "text": "空字符\x00和半个代理\ud800"}),
+        "[1, 2]",
+        "[" * 20_000,
+        json.dumps({"id": "7", "text": "多一个字段", "没见过的": [1]}),
+        "",
+    ]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    state = run(file, log)
+    assert (state.rows, state.collected, state.dead) == (10, 4, 6)
+    assert [m.text for m in collected(log)] == ["好用", "空字符\ufffd和半个代理\ufffd", "多一个字段", ""]
+    letters = DeadLetters(log, ManualClock()).open()
+    assert sorted(letter.error.split(":")[0] for letter in letters) == ["created_at", "id", "row", "row", "row", "text"]
+    future = next(letter for letter in letters if letter.error.startswith("created_at"))
+    assert json.loads(Privacy(SECRET).unlock(future.payload))["text"] == "日期在将来"
+    assert "日期在将来".encode() not in future.payload
+
+
+def test_personal_data_is_masked_before_the_log(tmp_path: Path, log: SqliteLog) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("评价内容,用户昵称\n漏水了打13800000000,小张张\n", encoding="utf-8")
+    run(file, log)
+    stored = log.read(Topics.COLLECTED, 0, 0, 1)[0].value.decode()
+    assert "13800000000" not in stored
+    assert "小张张" not in stored
+    assert collected(log)[0].author.key
+
+
+def test_texts_without_ids_are_one_mention_when_they_are_the_same(tmp_path: Path, log: SqliteLog) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("很好\n很好\n不好\n", encoding="utf-8")
+    run(file, log)
+    ids = [m.id for m in collected(log)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_finished_file_is_not_streamed_again(tmp_path: Path, log: SqliteLog) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("很好\n不好\n", encoding="utf-8")
+    run(file, log)
+    assert run(file, log).finished
+    assert len(collected(log)) == 2
+
+
+def test_a_stopped_import_goes_on_where_it_was(tmp_path: Path, log: SqliteLog) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("".join(f"第{i}条\n" for i in range(1800)), encoding="utf-8")
+    job = ImportJob(file, source="import:test", log=log, privacy=Privacy(SECRET), clock=ManualClock())
+    stop = threading.Event()
+    state = job.run(stop, lambda state: stop.set(), {"indexed": 3})
+    assert not state.finished
+    assert 0 < state.rows < 1800
+    assert run(file, log).before == {"indexed": 3}
+    assert [m.text for m in collected(log)] == [f"第{i}条" for i in range(1800)]
+
+
+IMPORTER = """
+import sys, threading
+from pathlib import Path
+from ingest.clock import SystemClock
+from ingest.imports.job import ImportJob
+from ingest.log.sqlite import SqliteLog
+from ingest.privacy import Privacy
+with SqliteLog(Path(sys.argv[2])) as log:
+    job = ImportJob(Path(sys.argv[1]), source="import:test", log=log, privacy=Privacy(b"x" * 32), clock=SystemClock())
+    print("started", flush=True)
+    job.run(threading.Event(), lambda state: None, {})
+"""
+
+
+def test_kill_9_loses_no_row_and_streams_none_twice(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    rows = [
+        json.dumps({"id": str(i), "text": f"第{i}条评价", "rating": 9 if i % 97 == 0 else 5}) for i in range(20_000)
+    ]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    chance = random.Random(7)
+    command = [sys.executable, "-c", IMPORTER, str(file), str(tmp_path / "log.db")]
+    kills = 0
+    for _ in range(6):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(chance.uniform(0.02, 0.5))
+            child.send_signal(signal.SIGKILL)
+            kills += child.wait() == -signal.SIGKILL
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert kills > 0
+    with SqliteLog(tmp_path / "log.db") as log:
+        bad = {str(i) for i in range(20_000) if i % 97 == 0}
+        ids = [record.key.rpartition(":")[2] for record in log.read(Topics.COLLECTED, 0, 0, 30_000)]
+        assert ids == [str(i) for i in range(20_000) if str(i) not in bad]
+        assert len(DeadLetters(log, ManualClock()).open()) == len(bad)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=2000), st.sampled_from([".csv", ".tsv", ".txt", ".jsonl", ".xlsx", ".csv.gz"]))
+def test_any_bytes_give_rows_or_a_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
+) -> None:
+    file = tmp_path_factory.mktemp("any") / f"a{ending}"
+    file.write_bytes(data)
+    try:
+        columns, rows = table_of(file)
+        mapping = guess_mapping(columns, {})
+    except UserError:
+        return
+    for row in rows:
+        if isinstance(row, Row):
+            with contextlib.suppress(Poison):  # what else comes out fails the test
+                draft_from_row(row.cells, mapping, source="import:x", kind="review", without_date=ManualClock().now())
