@@ -27,7 +27,9 @@ FLAGS: Final = {
     "empty": "空评价", "default_review": "默认评价", "advertisement": "广告", "template": "模板", "off_topic": "无关",
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
 }  # fmt: skip
-ALERT_KINDS: Final = {"spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声"}
+ALERT_KINDS: Final = {
+    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "customer": "重要客户",
+}  # fmt: skip
 ALERT_STATES: Final = {"firing": "进行中", "cooling": "回落中", "closed": "已结束"}
 VERDICTS: Final = {"confirmed": "已确认", "dismissed": "误报"}
 DELIVERY_STATES: Final = {"pending": "等待发送", "sending": "发送中", "delivered": "已送达", "failed": "失败"}

@@ -100,9 +100,23 @@ def gauge(alert: AlertView) -> Gauge | None:
         return None
     low, high = alert.interval
     scale = 560 / max(alert.observed, high, 1.0)
-    places = [round(20 + scale * max(0.0, value), 1) for value in (low, high, alert.expected, alert.observed)]
-    anchors = ["start" if place < 60 else "end" if place > 540 else "middle" for place in places[2:]]
-    return Gauge(*places, decimal(alert.expected), decimal(alert.observed, 0), *anchors)
+
+    def place(value: float) -> float:
+        return round(20 + scale * max(0.0, value), 1)
+
+    def anchor(value: float) -> str:
+        return "start" if place(value) < 60 else "end" if place(value) > 540 else "middle"
+
+    return Gauge(
+        low=place(low),
+        high=place(high),
+        expected=place(alert.expected),
+        observed=place(alert.observed),
+        expected_text=decimal(alert.expected),
+        observed_text=decimal(alert.observed, 0),
+        anchor_expected=anchor(alert.expected),
+        anchor_observed=anchor(alert.observed),
+    )
 
 
 @router.post("/alerts/{key}/verdict")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
+from ingest.clock import BEIJING
 from ingest.errors import QueryError
 from search.base import Results, Sort
+from search.export import export
 from search.query import parse_query
 from shengwen.web.cards import Card, make_card, make_cards
 from shengwen.web.facets import SENTIMENT_ORDER, bars, chart_values, date_presets, facet_groups, tag_groups
@@ -40,6 +46,12 @@ EXAMPLES = (
     ("since:2026-01-01 until:2026-01-31", "一段日期"),
     ("has:追评", "有追评；还有 has:图、has:回复"),
 )
+
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "jsonl": "application/x-ndjson",
+}
 
 Text = Annotated[str, Query(max_length=4000)]
 
@@ -134,4 +146,24 @@ def mention(request: Request, pages: PagesDep, mention_id: str) -> Response:
         "mention.html",
         card=make_card(hit, ticket=ticket, limit=None),
         parent=make_card(parent) if parent else None,
+    )
+
+
+@router.get("/export.{kind}")
+def export_file(pages: PagesDep, kind: Literal["csv", "xlsx", "jsonl"], q: Text = "", sort: str = "newest") -> Response:
+    """Everything that the query finds, as a file; written to a temporary folder first, so that memory stays bounded."""
+    now = pages.deps.clock.now()
+    query, order = parse_query(q, now=now), sort_of(sort)
+    folder = Path(tempfile.mkdtemp(prefix="shengwen-export-"))
+    name = f"声闻提及-{now.astimezone(BEIJING):%Y%m%d-%H%M}.{kind}"
+    try:
+        export(pages.deps.index.scan(query, sort=order), folder / f"export.{kind}")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(
+        folder / f"export.{kind}",
+        filename=name,
+        media_type=MEDIA_TYPES[kind],
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )
