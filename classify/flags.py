@@ -1,4 +1,4 @@
-"""What kind of text it is, beside what it says: empty, filled in by the platform, advertising, copied, beside the point."""
+"""What kind of text it is, beside what it says: empty, filled in by the platform, advertising, copied, off topic."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from classify.taxonomy import Taxonomy
 from classify.words import Words
 from ingest.analysis import Analysis, Flag, Intent, Sentiment, SentimentLabel, TagOpinion
 
-_BATCH_CHARACTERS = 250_000
+_BATCH_CHARACTERS = 16_000
 _MOST_TAGS = 40
 _UNSURE = 0.5
 _CLOSE = 0.1
