@@ -134,7 +134,9 @@ def test_an_edited_review_changes_its_ticket_and_opens_no_other(room: Room) -> N
 
 
 def test_an_append_that_names_a_danger_raises_an_alert(room: Room) -> None:
-    room.absorb(mention("x", at=NOW - timedelta(days=20), captured=NOW, text="用着还可以", sentiment="neutral", tags=()))
+    room.absorb(
+        mention("x", at=NOW - timedelta(days=20), captured=NOW, text="用着还可以", sentiment="neutral", tags=())
+    )
     room.engine.react()
     room.absorb(
         mention(

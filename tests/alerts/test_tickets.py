@@ -20,7 +20,14 @@ def opened(room: Room, **given: object) -> str:
 
 def test_the_life_of_a_ticket(room: Room) -> None:
     key = opened(room)
-    for hours, status in ((1, "待整改"), (2, "整改中"), (20, "已完成"), (30, "效果验证中"), (90, "已闭环"), (99, "重新打开")):
+    for hours, status in (
+        (1, "待整改"),
+        (2, "整改中"),
+        (20, "已完成"),
+        (30, "效果验证中"),
+        (90, "已闭环"),
+        (99, "重新打开"),
+    ):
         room.clock.jump(NOW + timedelta(hours=hours))
         room.tickets.move(key, status, by="李工")
     detail = room.read.ticket(key, now=room.clock.now())
@@ -82,7 +89,7 @@ def test_warnings_come_once_at_each_step_and_the_superior_hears_when_it_is_late(
         said.append(len(room.outbox("notice")))
     notices = [row for row in room.outbox("notice") if ":first_response:" in row.key]
     assert [row.key.split(":")[2] for row in notices] == ["50%", "80%", "100%", "督办"]
-    times = [minute for minute, (before, after) in zip(range(10, 360, 10), zip(said, said[1:], strict=False), strict=False) if after > before]
+    times = [10 * step for step in range(1, len(said)) if said[step] > said[step - 1]]
     assert times[:3] == [120, 200, 240]
     assert "督办：研发部" in notices[-1].title
 
@@ -148,7 +155,10 @@ def test_a_department_hears_on_its_own_channel_and_its_superior_on_theirs(room: 
             {"name": "boss", "type": "wecom", "url": "https://bot.example/a", "levels": ["一级"]},
             {"name": "rd", "type": "feishu", "url": "https://bot.example/b", "levels": []},
         ],
-        "departments": {"研发部": {"superior": "总工", "channel": "rd"}, "总工": {"channel": "boss", "mobiles": ["13800001111"]}},
+        "departments": {
+            "研发部": {"superior": "总工", "channel": "rd"},
+            "总工": {"channel": "boss", "mobiles": ["13800001111"]},
+        },
     }
     room.settings = load_settings(rules)
     room.restart()
