@@ -25,7 +25,7 @@ from search.columns import Array, Codes, Columns, catch_up
 from search.evaluate import Evaluation, PostingsCache
 from search.facets import count_steps, summarise
 from search.highlight import highlights
-from search.packing import unpack
+from search.packing import Packer
 from search.paging import after, order, read_cursor, sort_keys, write_cursor
 from search.store import Store, Synchronous
 from search.writer import Batch
@@ -53,7 +53,7 @@ class SqliteIndex(Index):
         self._codes: Codes | None = None
         with self._store.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
-            self._dictionary: bytes = row[0]
+            self._packer = Packer(row[0])
 
     def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         if not deliveries:
@@ -117,7 +117,7 @@ class SqliteIndex(Index):
             row = connection.execute(
                 "SELECT doc, copies FROM mentions JOIN docs USING (docid) WHERE id = ?", (_storable(mention_id),)
             ).fetchone()
-            return Hit(unpack(row[0], self._dictionary), row[1]) if row else None
+            return Hit(self._packer.unpack(row[0]), row[1]) if row else None
 
     def delete_by_author(self, author_key: str) -> int:
         return self._erase(Is("author", author_key), author_key)
@@ -153,7 +153,7 @@ class SqliteIndex(Index):
             if len(set(sizes.values())) > 1:
                 faults.append(f"tables differ: {sizes}")
             for (packed,) in connection.execute("SELECT doc FROM docs"):
-                unpack(packed, self._dictionary)
+                self._packer.unpack(packed)
             return faults
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ class SqliteIndex(Index):
         with self._store.writing() as connection:
             known, self._codes = self._codes, None
             codes = known if known and known.fits(connection) else Codes(connection)
-            yield Batch(connection, codes, self._dictionary, self._clock.now()), connection
+            yield Batch(connection, codes, self._packer, self._clock.now()), connection
         self._codes = codes  # only now are they what the file holds
 
     def _erase(self, query: Node, author_key: str | None = None) -> int:
@@ -198,7 +198,7 @@ class SqliteIndex(Index):
             "SELECT docid, doc FROM docs WHERE docid IN (SELECT value FROM json_each(?))",
             (orjson.dumps(docids).decode(),),
         )
-        return {docid: unpack(packed, self._dictionary) for docid, packed in rows}
+        return {docid: self._packer.unpack(packed) for docid, packed in rows}
 
 
 def _keys(
