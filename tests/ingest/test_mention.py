@@ -147,8 +147,8 @@ def test_a_record_with_any_field_changed_is_a_record_or_poison(changes: dict[str
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
-        ("record", {"id": "tmall:review:1"}),
-        ("record", {"id": "jd:review:"}),
+        ("id", {"id": "tmall:review:1"}),
+        ("id", {"id": "jd:review:"}),
         ("id", {"id": 1}),
         ("source", {"source": "weibo"}),
         ("source", {"source": "import:a b"}),
