@@ -40,7 +40,7 @@ class Taken:
 
     platform: Platform
     response: httpx.Response
-    data: Any
+    data: Any = None
 
 
 @dataclass
@@ -72,11 +72,12 @@ class Visitor:
 
     def call(self, platform: Platform, method: str, url: str, **more: Any) -> Any:
         response = self.client.request(method, url, **more)
+        taken = Taken(platform, response)
+        self.taken.append(taken)
         text = response.content.decode("gb18030" if "GBK" in response.headers.get("content-type", "") else "utf-8")
         inner = re.fullmatch(r"[\w$.]+\((.*)\);?", text, re.DOTALL)
-        data = json.loads(inner[1] if inner else text) if text else None
-        self.taken.append(Taken(platform, response, data))
-        return data
+        taken.data = json.loads(inner[1] if inner else text) if text else None
+        return taken.data
 
     # -- JD ---------------------------------------------------------------------------------------------------------
 
