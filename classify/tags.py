@@ -9,12 +9,15 @@ from typing import NamedTuple
 from classify.modality import Modality
 from classify.reading import Clause, Reader, Reading
 from classify.taxonomy import Tag, Taxonomy
-from classify.words import Hit, Pattern, Words, nearest, parse_pattern
+from classify.words import Hit, Pattern, Words, masked, nearest, parse_pattern
 from ingest.analysis import SentimentLabel
 
 REACH = 12
 """How far apart, in characters, the words of one pattern may stand."""
 
+
+_NOT_YET = ("unreal.hope", "unreal.unknown", "unreal.claimed", "ask.accusing")
+"""Praise beside these is hoped for, not known or somebody else's word: 希望好用, 不知道质量好不好, 说好的十年质保."""
 
 _Rank = tuple[bool, int, bool, int]
 """What is judged beats what is named, then the longer words, then the bad, then the entry that comes first."""
@@ -65,7 +68,7 @@ class TagRules:
                 pattern = parse_pattern(entry, words)
                 for anchor in pattern.anchor:
                     self._plan(anchor).rules.append(_Rule(number, polarity, pattern, order))
-                    if pattern.others:
+                    if pattern.others and tag.only is None:
                         self._subjects.setdefault(anchor, set()).add(tag.group)
         for entry in tag.excluded:
             pattern = parse_pattern(entry, words)
@@ -121,8 +124,12 @@ class TagRules:
             modality = self._reader.modality(reading, clause, says)
             sentiment: SentimentLabel | None = None
             if rule.polarity:
-                if modality == "feared" or (rule.polarity > 0 and clause.has("unreal.hope")):
-                    modality, sentiment = "feared", "neutral"
+                if rule.polarity > 0 and any(clause.has(kind) for kind in _NOT_YET):
+                    modality = "feared"
+                if modality == "feared":
+                    if rule.polarity > 0 and not tag.words:
+                        continue  # 希望好用 praises nothing
+                    sentiment = "neutral"
                 else:
                     good = (rule.polarity > 0) != (modality == "denied")
                     sentiment = "positive" if good else "negative"
@@ -141,10 +148,6 @@ class TagRules:
                     if left <= hit.start and hit.end <= right and hit.end - hit.start > 1:
                         return True
         return False
-
-
-def masked(hit: Hit, masks: Sequence[Hit]) -> bool:
-    return any(mask.start <= hit.start and hit.end <= mask.end for mask in masks)
 
 
 def bind(

@@ -81,3 +81,8 @@ def parse_pattern(entry: str, words: Words) -> Pattern:
 def nearest(hits: Sequence[Hit], to: Hit) -> Hit:
     """The hit closest to another one, the earlier of two equally close."""
     return min(hits, key=lambda hit: (max(hit.start - to.end, to.start - hit.end, 0), hit.start))
+
+
+def masked(hit: Hit, masks: Sequence[Hit]) -> bool:
+    """Whether a hit is only part of something else: 热 of 热情, 就漏 of 就漏电."""
+    return any(mask.start < hit.end <= mask.end for mask in masks)
