@@ -181,6 +181,7 @@ def test_the_first_screen_gives_reviews_and_questions_without_a_time() -> None:
     )
     assert (first.kind, first.parent_native, first.created_at) == ("answer", "question:57628904", None)
     assert first.native_id != second.native_id
+    assert (question.partial, first.partial, second.partial) == (False, True, True)
     assert str(first.native_id).startswith("57628904-")
 
 
@@ -189,6 +190,7 @@ def test_an_answer_without_an_id_gets_the_same_derived_id_every_time() -> None:
     body = {"answers": [{"content": "我家装了五组", "productId": "100099002"}]}
     again = read("jd", body, "https://question.jd.com/question/getAnswerListById.action?page=1&questionId=57628904")
     assert again.mentions[0].native_id == once
+    assert not again.mentions[0].partial
     assert (again.endpoint, again.next) == ("jd.getAnswerListById", {"page": "2"})
 
 
@@ -301,12 +303,14 @@ def test_every_documented_refusal_is_told_apart(body: Any, signal: str) -> None:
         ({"final_url": "https://passport.jd.com/new/login.aspx"}, LOGIN),
         ({"final_url": "https://cfe.m.jd.com/privatedomain/risk_handler/03101900/?x=1"}, VERIFY),
         ({"final_url": "https://www.jd.com/?from=pc_item&reason=403"}, "gone"),
+        ({"url": "https://passport.jd.com/new/login.aspx?ReturnUrl=x"}, LOGIN),
+        ({"url": "https://passport.jd.com/new/helloService.ashx"}, BLOCK),
         ({"status": 429}, "throttled"),
         ({"status": 500}, "unknown"),
     ],
 )
 def test_status_headers_and_redirects_come_before_an_empty_body(rest: dict[str, Any], signal: str) -> None:
-    assert read("jd", b"", JD_OLD_URL.format(page=0), **rest).signal == signal
+    assert read("jd", b"", **({"url": JD_OLD_URL.format(page=0)} | rest)).signal == signal
 
 
 def test_a_verification_header_stops_even_a_good_looking_answer() -> None:

@@ -247,8 +247,9 @@ def test_every_documented_code_is_told_apart_as_number_and_as_text(code: int, si
     ],
 )
 def test_status_comes_before_a_body_that_says_success(rest: dict[str, Any], signal: str) -> None:
-    page = read("xiaohongshu", SUCCESS_WITHOUT_DATA, XHS_SEARCH_URL, **rest)
-    assert (page.signal, page.mentions) == (signal, ())
+    for body in (SUCCESS_WITHOUT_DATA, _refused(-1, "forbidden")):
+        page = read("xiaohongshu", body, XHS_SEARCH_URL, **rest)
+        assert (page.signal, page.mentions) == (signal, ())
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CHILD_URL = "https://www.zhihu.com/api/v4/comment_v5/comment/10447279921/child_c
 def test_answers_are_read_with_their_question_as_title() -> None:
     page = read("zhihu", ZHIHU_FEEDS, ZHIHU_FEEDS_URL)
     assert (page.endpoint, page.signal) == ("zhihu.question.feeds", "ok")
-    assert page.next == {"url": ZHIHU_FEEDS["paging"]["next"]}
+    assert page.next == {"cursor": "abc", "limit": "20", "offset": "3", "order": "updated"}
     answer, anonymous = page.mentions
     assert (answer.kind, answer.native_id, answer.parent_native) == ("answer", "3190000001", "question:510000001")
     assert answer.title == "暖屹暖气片怎么样？"
@@ -44,7 +44,11 @@ def test_answers_are_read_with_their_question_as_title() -> None:
     [
         ({"is_end": True, "next": ZHIHU_FEEDS["paging"]["next"]}, ZHIHU_FEEDS_URL, False),
         ({"is_end": False, "next": ZHIHU_FEEDS["paging"]["next"]}, ZHIHU_FEEDS["paging"]["next"], False),
-        ({"is_end": False, "next": "https://evil.example/api/v4/questions/1/feeds?offset=3"}, ZHIHU_FEEDS_URL, False),
+        (
+            {"is_end": False, "next": "https://evil.example/api/v4/questions/1/feeds?offset=3&x=y"},
+            ZHIHU_FEEDS_URL,
+            True,
+        ),
         ({"is_end": False, "next": "http://www.zhihu.com/api/v4/questions/1/feeds?offset=3"}, ZHIHU_FEEDS_URL, True),
         ({"is_end": False, "next": "http://[broken"}, ZHIHU_FEEDS_URL, False),
         ({"is_end": False, "next": None}, ZHIHU_FEEDS_URL, False),
@@ -55,6 +59,8 @@ def test_the_next_page_is_followed_only_where_it_leads_on(paging: Any, asked: st
     page = read("zhihu", changed(ZHIHU_FEEDS, "paging", paging), asked)
     assert page.signal == "ok"
     assert (page.next is not None) == following
+    assert page.next is None or page.next["offset"] == "3"
+    assert "evil" not in repr(page.next)
 
 
 def test_an_empty_list_of_answers_is_judged_by_its_paging() -> None:
@@ -244,7 +250,7 @@ UNHUMAN = "https://www.zhihu.com/account/unhuman?type=S6E3V1&need_login=true"
         (_error(code=40352, need_login=True, redirect=UNHUMAN, message="系统监测到您的网络环境存在异常"), 403, VERIFY),
         (_error(code=40352, need_login=True, redirect=UNHUMAN), 200, VERIFY),
         (_error(need_login=True, redirect=UNHUMAN), 403, VERIFY),
-        (_error(code=40362, message="您当前请求存在异常，暂时限制本次访问"), 403, VERIFY),
+        (_error(code=40362, message="您当前请求存在异常，暂时限制本次访问"), 403, BLOCK),
         (_error(code=10003, message="请求参数异常，请升级客户端后重试。"), 400, BLOCK),
         (_error(code=10003, message="请求参数异常，请升级客户端后重试。"), 403, BLOCK),
         (_error(code=100, need_login=True), 401, LOGIN),
