@@ -174,7 +174,8 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 REPLACEMENTS: tuple[Any, ...] = (
     None, "", 0, -1, 1.5, 7.6e18, True, [], {}, [None], [[]], [1], {"id": {}}, "undefined", "1e9", "x" * 300,
-    "\ud83d", "\x00\u202e", 10**40, -(10**40), 1e308, "<b>" * 50, {"data": {}}, "9999-99-99", "http://[", ["//a.b/c"], "2个月前",
+    "\ud83d", "\x00\u202e", 10**40, -(10**40), 1e308, "<b>" * 50, {"data": {}}, "9999-99-99", "http://[",
+    ["//a.b/c"], "2个月前",
 )  # fmt: skip
 
 

@@ -117,6 +117,15 @@ def test_an_mtop_rating_is_read_in_full() -> None:
     assert (default.native_id, default.rating, default.empty_text, default.appends) == ("1217454492092", 5, True, [])
 
 
+@pytest.mark.parametrize(
+    ("stated", "rating", "scale"),
+    [("1", 5, "3"), ("0", 3, "3"), ("-1", 1, "3"), (-1, 1, "3"), ("", None, None), ("2", None, None)],
+)
+def test_good_middle_and_bad_are_five_three_and_one(stated: Any, rating: int | None, scale: str | None) -> None:
+    review = read("tmall", changed(MTOP_DETAIL, "data.rateList.0.rateType", stated)).mentions[0]
+    assert (review.rating, review.rating_scale) == (rating, scale)
+
+
 def test_the_older_mtop_list_ends_at_its_total_page() -> None:
     body = changed(changed(MTOP_DETAIL, "data.hasNext", ...), "api", "mtop.wdetail.getitemrates")
     body["data"]["totalPage"] = "2"

@@ -38,6 +38,12 @@ def test_what_is_no_id_is_refused_with_its_path(value: Any) -> None:
     assert caught.value.field == "list[1].id"
 
 
+@pytest.mark.parametrize("value", [7.6e18, 7.0, "7.6e18", "7.0"])
+def test_a_float_is_blamed_for_its_lost_digits(value: Any) -> None:
+    with pytest.raises(PayloadError, match="has lost digits"):
+        Reader({"id": value}).id("id")
+
+
 def test_optional_ids_of_other_things_are_simply_absent() -> None:
     for value in (None, "", "0", 0, 1.5, "a b", {}):
         assert Reader({"sku": value}).id_or_none("sku") is None
