@@ -46,9 +46,8 @@ const Demo = (() => {
   const paragraphs = (html) =>
     [...new DOMParser().parseFromString(html, "text/html").body.children].map((p) => make("p", {}, p.textContent));
 
-  // Emoji codes as the platforms write them, and topics: shown as a reader sees them, sent as they are.
-  const FACES = { 笑哭: "😂", 捂脸: "🤦", 哭惹: "😭", 微笑: "🙂", 偷笑: "🤭", 赞: "👍", 怒: "😠", 萌萌哒: "🥰", 疑惑: "🤔", 害怕: "😱", 得意: "😏", 爱心: "❤️", 派对: "🎉", 流泪: "😢", 泪奔: "😭", 呲牙: "😁", 抠鼻: "😒", 馋: "🤤" };
-  const words = (text) => text.replace(/\[话题\]#/g, "").replace(/\[([\u4e00-\u9fff]{1,4})R?\]/g, (code, name) => FACES[name] || code);
+  // Topics and emoji codes with their platform marks taken off; what is sent keeps them.
+  const words = (text) => text.replace(/\[话题\]#/g, "").replace(/\[([\u4e00-\u9fff]{1,4})R\]/g, "[$1]");
   const notice = (box, error) => box.append(make("p", { class: "notice" }, `暂时看不到内容：${error.message || error}`));
 
   // Calls `load` (which resolves to false at the end) whenever the end of `box` comes near; one call at a time.
