@@ -19,6 +19,7 @@ HEAD = "0001"
 
 def metadata() -> MetaData:
     """Every table of every room."""
+    import shengwen.web.saved
     import shengwen.web.users  # noqa: F401
     from ingest.state import Base
 

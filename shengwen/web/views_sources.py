@@ -27,6 +27,7 @@ VERDICTS = {
     "person": "需要人工",
     "stopped": "已停止",
     "silent": "失声",
+    "partial": "不完整",
     "ok": "正常",
     "quiet": "无新内容",
     "unknown": "还没有运行",
@@ -39,7 +40,7 @@ VERDICTS = {
 class SourceLine:
     """One source: what its collector says of itself and what its coverage records say.
 
-    ``verdict``: person (needs one), stopped, silent (nothing came though something should have), quiet (complete,
+    ``verdict``: person (needs one), stopped, silent (nothing came though it should have), partial, quiet (complete,
     nothing new), ok, off, unknown (never ran).
     """
 
@@ -60,7 +61,7 @@ class SourceLine:
 def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLine]:
     """All sources that are configured or ever reported; those that need somebody first."""
     collectors = {one.source: one for one in deps.platform_status()}
-    coverage = {one.source: one for one in deps.reader.sources()}
+    coverage = {one.source: one for one in deps.reader.sources(deps.clock.now())}
     parked: dict[str, int] = {}
     for letter in letters:
         parked[letter.source] = parked.get(letter.source, 0) + 1
@@ -92,6 +93,8 @@ def _verdict(collector: PlatformStatus | None, coverage: SourceView | None) -> s
     newest = max(coverage.queries, key=lambda one: one.finished_at, default=None)
     if newest is not None and newest.status in ("stopped", "failed"):
         return "stopped"
+    if coverage.state == "partial":
+        return "partial"
     return "ok" if any(one.new for one in coverage.queries) else "quiet"
 
 
