@@ -47,7 +47,7 @@ def save_search(engine: Engine, clock: Clock, name: str, query: str, sort: str, 
         if known is not None:
             known.query, known.sort, known.by, known.created_at = query, sort, by, clock.now()
             return
-        if session.scalar(select(func.count()).select_from(SavedSearch)) >= MAX_SAVED:
+        if (session.scalar(select(func.count()).select_from(SavedSearch)) or 0) >= MAX_SAVED:
             raise UserError(f"最多保存 {MAX_SAVED} 个查询，请先删掉一些")
         session.add(SavedSearch(name=name, query=query, sort=sort, by=by, created_at=clock.now()))
 
