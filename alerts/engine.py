@@ -208,9 +208,7 @@ class AlertEngine:
         open_ones: dict[str, int] = dict(
             connection.execute(
                 select(rows.c.problem, rows.c.id).where(rows.c.kind == "silence", rows.c.state != "closed")
-            )
-            .tuples()
-            .all()
+            ).all()
         )
         for found in coverage_of.health(connection, self._settings, now):
             problem = f"silence\x1f{found.source}"

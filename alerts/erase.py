@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from dataclasses import replace
 
+import orjson
+from sqlalchemy import Connection, Engine, select, update
+
+from alerts.channels.base import Message
 from alerts.explanation import Explanation, explanation_from_json, explanation_json
 from alerts.tables import Evidence, Fact, Incident, Outbox, Ticket, TicketEvidence, table
 from alerts.upsert import lock
@@ -16,7 +20,7 @@ def forget_author(engine: Engine, author_key: str) -> int:
     """Erase what an author said wherever alerting keeps it; how many mentions. Idempotent.
 
     Aggregates are numbers without a person in them and stay; so do tickets, emptied. Messages about those tickets and
-    alerts that were already sent are deleted; one that still waits is deleted too, as its body holds the words.
+    alerts keep their key and lose all quotes; one that still waits goes out without them.
     """
     facts = table(Fact)
     with engine.begin() as connection:
@@ -45,7 +49,10 @@ def _forget(connection: Connection, mentions: list[str]) -> None:
         connection.execute(update(incidents).where(incidents.c.id == row.id).values(explanation=explanation_json(kept)))
     box = table(Outbox)
     for start in range(0, len(streams), _CHUNK):
-        connection.execute(delete(box).where(box.c.stream.in_(streams[start : start + _CHUNK])))
+        some = box.c.stream.in_(streams[start : start + _CHUNK])
+        for sent in connection.execute(select(box.c.id, box.c.body).where(some)).all():
+            body = _scrubbed(Message.from_json(sent.body)).to_json()
+            connection.execute(update(box).where(box.c.id == sent.id).values(body=body))
     connection.execute(
         update(facts)
         .where(facts.c.mention_id.in_(mentions))
@@ -53,7 +60,15 @@ def _forget(connection: Connection, mentions: list[str]) -> None:
     )
 
 
-def _without(explanation: Explanation, mentions: set[str]) -> Explanation:
-    from dataclasses import replace
+def _scrubbed(message: Message) -> Message:
+    payload = orjson.loads(message.payload)
+    if "ticket" in payload:
+        payload["ticket"] |= {"text": ERASED, "link": None, "evidence": []}
+    if "alert" in payload:
+        payload["alert"]["quotes"] = []
+    lines = tuple(line for line in message.lines if not line.startswith("> "))
+    return replace(message, lines=lines, payload=orjson.dumps(payload).decode())
 
+
+def _without(explanation: Explanation, mentions: set[str]) -> Explanation:
     return replace(explanation, quotes=tuple(q for q in explanation.quotes if q.mention_id not in mentions))

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from alerts.explanation import Explanation, Lift, Quote
 from alerts.facts import opinions_of
 from alerts.judging import Finding, Negative
-from alerts.explanation import Explanation, Lift, Quote
 from alerts.scopes import source_name
 from alerts.tables import Fact, Scope, table
 from ingest.clock import BEIJING
@@ -78,7 +78,7 @@ def _lifts(
         )
         .group_by(usual)
     )
-    base: dict[str, int] = dict(connection.execute(chosen).tuples().all())
+    base: dict[str, int] = dict(connection.execute(chosen).all())
     return _ranked(here, base, lambda value: names.get(value, value))
 
 
@@ -92,7 +92,7 @@ def _tag_lifts(connection: Connection, facts: Sequence[Mapping[str, Any]], now: 
         return ()
     scopes = table(Scope)
     chosen = select(scopes.c.id, scopes.c.tag).where(scopes.c.kind == "tag", scopes.c.tag.is_not(None))
-    ids: dict[int, str] = dict(connection.execute(chosen).tuples().all())
+    ids: dict[int, str] = dict(connection.execute(chosen).all())
     sums = read_sums(connection, list(ids), bucket_of(now - BASELINE), bucket_of(now - timedelta(days=1)))
     return _ranked(here, {ids[number]: negative for number, (_, negative) in sums.items()}, lambda tag: tag)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from alerts.scopes import ScopeKey
 _STILL_ODD = 0.01
 _MIN_FACTOR = 1.5
 _MIN_UNITS = 3
+_MOSTLY = 0.8
+_PREFERENCE = {"all": 0.9, "source": 0.95, "product": 1.0, "tag": 1.0, "source×tag": 1.0, "product×tag": 1.1}
+"""Where two scopes explain nearly the same, people want to hear of the product, not of the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,7 @@ def group(
         best = max(
             left,
             key=lambda f: (
-                round(likelihood_ratio(counts[f.scope] / f.dispersion, f.expected / f.dispersion), 6),
-                f.scope.specificity,
+                likelihood_ratio(counts[f.scope] / f.dispersion, f.expected / f.dispersion) * _PREFERENCE[f.scope.kind],
                 f.scope.key,
             ),
         )
@@ -66,7 +69,44 @@ def group(
                 rest.append(finding)
         groups.append(Group(best, tuple(together), frozenset(core)))
         left = rest
-    return groups
+    return _bridged(groups, firing, members)
+
+
+def _bridged(
+    groups: list[Group], firing: Sequence[Finding], members: Mapping[ScopeKey, Sequence[Negative]]
+) -> list[Group]:
+    """Join groups that are one problem seen on several platforms: a firing scope with a tag holds both."""
+    bridges = sorted((f for f in firing if f.scope.tag is not None), key=lambda f: (-f.scope.specificity, f.scope.key))
+    held = {f.scope: frozenset(n.id for n in members[f.scope]) for f in bridges}
+    products = {n.id: n.fact["product"] for found in members.values() for n in found}
+    joined: list[Group] = []
+    for found in groups:
+        for place, other in enumerate(joined):
+            one, two = _product(found.evidence, products), _product(other.evidence, products)
+            if one is not None and two is not None and one != two:
+                continue
+            bridge = next(
+                (f for f in bridges if all(_held(g.evidence, held[f.scope]) for g in (found, other))),
+                None,
+            )
+            if bridge is not None:
+                together = tuple(dict.fromkeys((bridge, *other.members, *found.members)))
+                joined[place] = Group(bridge, together, other.evidence | found.evidence)
+                break
+        else:
+            joined.append(found)
+    return joined
+
+
+def _held(evidence: frozenset[str], scope: frozenset[str]) -> bool:
+    return len(evidence & scope) >= _MOSTLY * len(evidence)
+
+
+def _product(evidence: frozenset[str], products: Mapping[str, str | None]) -> str | None:
+    """The product that most of the evidence is about."""
+    counts = Counter(products[mention] for mention in evidence)
+    product, count = counts.most_common(1)[0]
+    return product if count >= _MOSTLY * len(evidence) else None
 
 
 def _units(evidence: frozenset[str], negatives: Mapping[str, Negative]) -> int:

@@ -19,11 +19,11 @@ from sqlalchemy import Connection, func, select, update
 from alerts import spike
 from alerts.config import AlertSettings, Level
 from alerts.explain import explain
+from alerts.explanation import Explanation, explanation_json
 from alerts.facts import opinions_of
 from alerts.judging import Finding, Negative, units
 from alerts.messages import alert_message
 from alerts.outbox import enqueue_alert
-from alerts.explanation import Explanation, explanation_json
 from alerts.routing import Opinion, Routing
 from alerts.scopes import ScopeKey
 from alerts.tables import Evidence, Fact, Incident, IncidentScope, Scope, Ticket, table
@@ -116,7 +116,7 @@ class Incidents:
         was = self._row(number)
         whole = self.evidence(number)
         values: dict[str, Any] = {"state": "firing", "calm_since": None, "closed_at": None, "last_seen_at": self._now}
-        if case.scope is not None and self._sharper(was, case):
+        if case.scope is not None and self._names_better(was, case, whole):
             values |= {"title": case.title, "problem": case.problem}
         if case.finding is not None or was["scope_id"] is None:
             values |= self._figures(case, len(whole))
@@ -307,14 +307,19 @@ class Incidents:
         rows = table(Incident)
         return dict(self._db.execute(select(rows).where(rows.c.id == number)).mappings().one())
 
-    def _sharper(self, was: Mapping[str, Any], case: Case) -> bool:
+    def _names_better(self, was: Mapping[str, Any], case: Case, whole: Sequence[Negative]) -> bool:
+        """Whether the scope that fires now names the incident better: narrower, or the old one leaves much out."""
         scopes = table(Scope)
         held = self._db.execute(
             select(scopes.c.kind, scopes.c.source, scopes.c.product, scopes.c.tag).where(scopes.c.id == was["scope_id"])
         ).first()
         if held is None or case.scope is None:
             return False
-        return case.scope.specificity > ScopeKey(*held).specificity
+        old = ScopeKey(*held)
+        covered, covers = _covered(old, whole), _covered(case.scope, whole)
+        if covered < 0.8 or covers < 0.8:
+            return covers > covered
+        return case.scope.specificity > old.specificity
 
     def _worth_telling(self, row: Mapping[str, Any], whole: Sequence[Negative]) -> bool:
         if row["verdict"] == "dismissed":
@@ -354,6 +359,19 @@ class Incidents:
         label = case.scope.label() if case.scope is not None else case.title
         message = alert_message(row, explanation, label, told, self._settings)
         enqueue_alert(self._db, self._settings, message, stream=row["key"], now=self._now)
+
+
+def _covered(scope: ScopeKey, evidence: Sequence[Negative]) -> float:
+    """The share of the evidence that lies in a scope."""
+    inside = 0
+    for negative in evidence:
+        fact = negative.fact
+        inside += (
+            scope.source in (None, fact["source"])
+            and scope.product in (None, fact["product"])
+            and (scope.tag is None or any(o.tag == scope.tag for o in opinions_of(fact["tags"])))
+        )
+    return inside / max(1, len(evidence))
 
 
 def _presence(evidence: Sequence[Negative]) -> tuple[Counter[str], Counter[str]]:

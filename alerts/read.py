@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, fu
 
 from alerts.config import RANK, AlertSettings
 from alerts.coverage import health
-from alerts.explanation import Explanation, Lift, Quote, explanation_from_json
+from alerts.explanation import Explanation, explanation_from_json
 from alerts.scopes import ScopeKey
 from alerts.tables import (
     Evidence,
@@ -216,8 +216,8 @@ class TicketFilter:
 
 
 _ALERT_COLUMNS = (
-    "key", "kind", "level", "title", "state", "verdict", "severity", "observed", "expected", "window_hours", "test", "p",
-    "started_at", "raised_at", "last_seen_at", "closed_at",
+    "key", "kind", "level", "title", "state", "verdict", "severity", "observed", "expected", "window_hours", "test",
+    "p", "started_at", "raised_at", "last_seen_at", "closed_at",
 )  # fmt: skip
 _TICKET_COLUMNS = (
     "key", "level", "title", "department", "intent", "status", "product", "region", "platform", "link", "text", "likes",
@@ -225,7 +225,8 @@ _TICKET_COLUMNS = (
     "done_at", "closed_at", "mention_id",
 )  # fmt: skip
 _OUTBOX_COLUMNS = (
-    "id", "key", "kind", "title", "state", "attempts", "created_at", "next_at", "finished_at", "delivered_by", "problem",
+    "id", "key", "kind", "title", "state", "attempts", "created_at", "next_at", "finished_at", "delivered_by",
+    "problem",
 )  # fmt: skip
 
 
@@ -276,7 +277,7 @@ class AlertReader:
         """A page of tickets (一级 first, then the nearest unmet deadline) and how many there are in all."""
         tickets = table(Ticket)
         wanted = _conditions(which, now)
-        rank = case({level: number for level, number in RANK.items()}, value=tickets.c.level, else_=9)
+        rank = case(dict(RANK), value=tickets.c.level, else_=9)
         nearest = case(
             (tickets.c.status == CLOSED, None),
             (tickets.c.responded_at.is_(None), tickets.c.first_response_due),
@@ -325,7 +326,7 @@ class AlertReader:
                 root_cause=tuple(orjson.loads(row.root_cause)) if row.root_cause else (),
                 measure=orjson.loads(row.measure) if row.measure else None,
                 verification=orjson.loads(row.verification) if row.verification else None,
-                links=dict(linked.tuples().all()),
+                links=dict(linked.all()),
                 deliveries=self._outbox(connection, stream=key),
             )
 
@@ -334,7 +335,7 @@ class AlertReader:
         tickets = table(Ticket)
         with self._engine.connect() as connection:
             found = connection.execute(select(tickets.c.status, func.count()).group_by(tickets.c.status))
-            return dict(found.tuples().all())
+            return dict(found.all())
 
     def tickets_of(self, mention_ids: Sequence[str]) -> Mapping[str, str]:
         """Mention id -> key of the ticket it is evidence of (the newest)."""
@@ -424,7 +425,7 @@ class AlertReader:
         for start in range(0, len(ids), 500):
             some = ids[start : start + 500]
             counted = select(evidence.c.incident_id, func.count()).where(evidence.c.incident_id.in_(some))
-            counts.update(connection.execute(counted.group_by(evidence.c.incident_id)).tuples().all())
+            counts.update(connection.execute(counted.group_by(evidence.c.incident_id)).all())
             own = select(tickets.c.incident_id, tickets.c.key).where(
                 tickets.c.incident_id.in_(some), tickets.c.mention_id.is_(None)
             )
@@ -450,7 +451,7 @@ class AlertReader:
         keys: dict[int, str] = {}
         for start in range(0, len(numbers), 500):
             some = select(incidents.c.id, incidents.c.key).where(incidents.c.id.in_(numbers[start : start + 500]))
-            keys.update(connection.execute(some).tuples().all())
+            keys.update(connection.execute(some).all())
         return [
             TicketView(
                 **{name: row[name] for name in _TICKET_COLUMNS},

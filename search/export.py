@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ingest.analysis import ClassifiedMention
 from ingest.clock import BEIJING
@@ -146,7 +146,9 @@ def _xlsx(results: Iterator[ClassifiedMention], path: Path) -> int:
     sheet = book.create_sheet("提及")
     sheet.freeze_panes = "A2"
 
-    def cell(value: Cell, *, bold: bool = False) -> Cell | WriteOnlyCell:
+    def cell(value: Cell, *, bold: bool = False) -> Any:
+        if value is None or value == "":
+            return None
         if not isinstance(value, str):
             return value
         made = WriteOnlyCell(sheet, value=_cut(_CONTROLS.sub("\ufffd", value)))
@@ -163,11 +165,8 @@ def _xlsx(results: Iterator[ClassifiedMention], path: Path) -> int:
             if count > MAX_XLSX_ROWS:
                 raise UserError(f"超过 {MAX_XLSX_ROWS} 行，一张表放不下，请改导出 .csv，或缩小查询范围")
             sheet.append([cell(value) for value in _row(mention)])
-    except BaseException:
-        # Its rows are in temporary files that only an orderly end removes.
-        sheet.close()
-        raise
-    book.save(path)
+    finally:
+        book.save(path)  # after an error too: only this removes the temporary file that openpyxl keeps the rows in
     return count
 
 

@@ -123,6 +123,9 @@ class Batch:
     def _save(self, stored: Mapping[str, _Stored]) -> None:
         # FTS5 takes documents in rising order of their ids much faster, and deletions before insertions.
         ordered = sorted(stored.items(), key=lambda item: item[1].docid)
+        written = [(state.docid, state.replaced_by) for _, state in ordered if state.replaced_by]
+        # What cannot be stored is found here, before SQLite sees any of it.
+        packed = [(docid, _author(mention), pack(mention, self._dictionary)) for docid, mention in written]
         retold: list[tuple[int, ClassifiedMention]] = []
         for _, state in ordered:
             if state.replaced_by is None or state.is_new:
@@ -138,11 +141,7 @@ class Batch:
             "INSERT INTO grams (rowid, text, title, appends) VALUES (?, ?, ?, ?)",
             ((docid, *_tokens(mention)) for docid, mention in (*retold, *added)),
         )
-        written = [(state.docid, state.replaced_by) for _, state in ordered if state.replaced_by]
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO docs VALUES (?, ?, ?)",
-            ((docid, _author(mention), pack(mention, self._dictionary)) for docid, mention in written),
-        )
+        self._connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?)", packed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO columns VALUES (?, ?, ?)",
             ((docid, *encode(mention, self._codes)) for docid, mention in written),

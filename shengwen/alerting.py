@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from alerts.channels.registry import make_channels
+from alerts.coverage import CoverageStore
 from alerts.engine import AlertEngine
+from alerts.facts import FactStore
 from alerts.outbox import Dispatcher
 from alerts.tickets import Tickets
 from ingest.errors import Permanent, Retryable, UserError
@@ -38,7 +40,8 @@ class Alerting:
 
     def __init__(self, rooms: Rooms) -> None:
         settings = rooms.settings.alerts
-        self._clock = rooms.clock
+        self._facts = FactStore(rooms.engine, settings)
+        self._coverage = CoverageStore(rooms.engine)
         self._engine = AlertEngine(rooms.engine, settings, rooms.clock, rooms.routing)
         self._tickets = Tickets(rooms.engine, settings, rooms.clock)
         self._channels = make_channels(settings, rooms.clock)
@@ -47,20 +50,20 @@ class Alerting:
         self._dispatcher = Dispatcher(rooms.engine, self._channels, rooms.clock, settings.delivery)
 
     def absorb(self, batch: Sequence[tuple[ClassifiedMention, tuple[str, int, int] | None]]) -> None:
-        """Count classified mentions, once each."""
+        """Count classified mentions, once each, and open what a single one sets off."""
         with state_errors():
-            self._engine.absorb(batch)
+            self._facts.absorb(batch)
+            self._engine.react()
 
     def absorb_coverage(self, records: Sequence[Coverage]) -> None:
         """Note what crawls told of themselves."""
         with state_errors():
-            self._engine.absorb_coverage(records)
+            self._coverage.absorb(records)
 
     def tick(self) -> None:
         """Judge what is now, open what must be opened, remind of what is due."""
         with state_errors():
             self._engine.tick()
-            self._tickets.due_steps()
 
     def dispatch(self) -> None:
         """Deliver what is in the outbox."""

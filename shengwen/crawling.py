@@ -75,6 +75,8 @@ class CrawlSchedule:
         self._stop = threading.Event()
         self._running: set[Platform] = set()
         self._scheduler: BackgroundScheduler | None = None
+        self._ran: set[Platform] = set()
+        self._scheduled: list[Platform] = []
         self.left_out: list[str] = []
 
     def start(self) -> None:
@@ -92,6 +94,7 @@ class CrawlSchedule:
                 names = "、".join(NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
             platforms = [p for p in platforms if p not in IN_BROWSER]
+        self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(AT_ONCE)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -125,6 +128,11 @@ class CrawlSchedule:
         """Platforms being crawled right now."""
         return frozenset(self._running)
 
+    @property
+    def all_ran(self) -> bool:
+        """Whether every scheduled platform had a run in this process."""
+        return self._ran.issuperset(self._scheduled)
+
     def next_run(self, platform: str) -> datetime | None:
         """When a platform is crawled next, UTC; null when it is not scheduled."""
         job = self._scheduler.get_job(platform) if self._scheduler is not None else None
@@ -144,6 +152,7 @@ class CrawlSchedule:
             _log(report)
         finally:
             self._running.discard(platform)
+            self._ran.add(platform)
 
 
 def crawl_once(rooms: Rooms, platforms: Sequence[Platform], stop: threading.Event) -> list[RunReport]:

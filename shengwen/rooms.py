@@ -46,7 +46,7 @@ class Rooms:
     def index(self) -> Index:
         from search.sqlite import SqliteIndex
 
-        index = SqliteIndex(self.home.index)
+        index = SqliteIndex(self.home.index, self.clock)
         self._stack.callback(index.close)
         return index
 

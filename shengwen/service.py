@@ -151,6 +151,11 @@ class Service:
         for topic in set(STAGES.values()):
             self.rooms.log.trim(topic, before)
 
+    def caught_up(self) -> bool:
+        """Every platform was crawled once, and nothing is on its way to the index or the alerts."""
+        crawled = self._schedule is not None and self._schedule.all_ran
+        return crawled and not any(self.rooms.log.lag(topic, stage) for stage, topic in STAGES.items())
+
     def shut_down(self) -> None:
         """Spiders write their coverage, stages finish and commit the batch in hand, the page closes."""
         self.stop.set()

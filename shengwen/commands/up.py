@@ -34,7 +34,7 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
     web: dict[str, Any] = {k: v for k, v in (("port", port), ("host", host)) if v is not None}
     with ExitStack() as stack:
         if demo:
-            from shengwen.demo.stage import Demo
+            from shengwen.demo.play import Demo
 
             home = home.demo()
             stack.enter_context(OneService(home))
@@ -51,7 +51,7 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
             service.start()
             _greet(service.url, service.password, links)
             if demo:
-                play.begin(service.stop)
+                play.begin(service.caught_up, service.stop)
             stop.wait()
             click.echo("正在收尾……", err=True)
         finally:

@@ -32,8 +32,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def client(world: World) -> Iterator[httpx.Client]:
-    with world.logged_in() as logged_in:
-        yield logged_in
+    opened = world.logged_in()
+    yield opened
+    opened.close()
 
 
 def ids(page: str) -> list[str]:
