@@ -48,6 +48,7 @@ SETTINGS = AlertSettings.model_validate(
                 "url": "http://127.0.0.1:9/bot",
             }
         ],
+        "delivery": {"tries": 2, "ticket_tries": 2},
     }
 )
 
