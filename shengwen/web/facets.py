@@ -11,6 +11,7 @@ from ingest.analysis import SentimentLabel
 from ingest.clock import BEIJING
 from search.ast import And, Is, Node, Since, Until
 from search.base import Facet, Summary
+from search.query import MAX_LENGTH
 from shengwen.web.present import tag_group, tag_name
 from shengwen.web.querytext import Chip, added, value_name, without_fields
 
@@ -61,6 +62,7 @@ def facet_groups(summary: Summary, text: str, active: Sequence[Chip]) -> list[Gr
         choices = [
             _choice(Is(facet, value, exact=facet == "product"), count, text, active) for value, count in values.items()
         ]
+        choices = [one for one in choices if len(one.query) <= MAX_LENGTH]  # longer ones could not be asked for
         if choices:
             groups.append(Group(title, choices))
     return groups

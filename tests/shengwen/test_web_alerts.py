@@ -132,7 +132,7 @@ def test_the_gauge_stays_inside_its_drawing(spiking: World) -> None:
 
 
 def test_a_verdict_takes_the_bar_away_and_stays(world: World) -> None:
-    world.fill(talk(NOW, days=30))
+    world.fill(talk(NOW, days=12, per_day=6))
     world.alerts.tick(coverage={"jd": 1.0})
     client, spike = world.logged_in(), the_spike(world)
     assert 'class="bar urgent"' in client.get("/fragments/status").text
@@ -160,7 +160,7 @@ def test_the_polled_fragment_is_small_and_swaps_the_badge(spiking: World, client
 
 
 def test_a_message_that_nobody_got_shows_red_everywhere(world: World) -> None:
-    world.fill(talk(NOW, days=30))
+    world.fill(talk(NOW, days=12, per_day=6))
     world.alerts.tick(coverage={"jd": 1.0})
     client = world.logged_in()
     assert 'class="bar failed"' not in client.get("/").text
