@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from alerts.read import QueryView, SourceView
 from ingest.dead_letters import DeadLetter
 from ingest.errors import ShengwenError, UserError
+from ingest.log.base import Topics
 from ingest.stage import StageHealth
 from shengwen.web.deps import PlatformStatus, WebDeps
 from shengwen.web.pages import PagesDep, page_url
@@ -197,7 +198,7 @@ def healthz(pages: PagesDep) -> Response:
     failed = sorted(name for name, health in deps.health().items() if health.state == "failed")
     try:
         deps.index.counts()
-        deps.log.end_offsets("dead_letters")
+        deps.log.end_offsets(Topics.DEAD_LETTERS)
     except ShengwenError:
         failed.append("stores")
     return JSONResponse({"ok": not failed, "failed": failed}, 503 if failed else 200)

@@ -26,13 +26,13 @@
     confine: true,
     textStyle: { fontFamily: FONT, fontSize: 13 },
   };
-  const axis = { axisLine: { lineStyle: { color: "#c9d0d9" } }, axisTick: { show: false }, axisLabel: { color: "#566273", hideOverlap: true, alignMinLabel: "left" } };
+  const axis = { axisLine: { lineStyle: { color: "#c9d0d9" } }, axisTick: { show: false }, axisLabel: { color: "#566273", hideOverlap: true } };
   const values = { type: "value", minInterval: 1, axisLabel: { color: "#566273" }, splitLine: { lineStyle: { color: "#eceff3" } } };
 
   const shared = (grid) => ({
     animation: false,
     textStyle: { fontFamily: FONT },
-    grid: { left: 8, right: 12, containLabel: true, ...grid },
+    grid: { left: narrow ? 18 : 8, right: 12, containLabel: true, ...grid },
     tooltip,
   });
 
