@@ -21,12 +21,12 @@ from ingest.clock import Clock
 from ingest.errors import UserError
 from search.ast import And, Is, Node, Until, positive_words
 from search.base import Delivery, Hit, Index, Outcome, Results, Sort, Summary
-from search.columns import Array, Codes, Columns, catch_up
+from search.columns import Codes, Columns, catch_up
 from search.evaluate import Evaluation, PostingsCache
 from search.facets import count_steps, summarise
 from search.highlight import highlights
-from search.packing import unpack
-from search.paging import after, order, read_cursor, sort_keys, write_cursor
+from search.packing import Packer
+from search.paging import Keys, after, first, ordered, read_cursor, sort_keys, write_cursor
 from search.store import Store, Synchronous
 from search.writer import Batch
 
@@ -53,7 +53,7 @@ class SqliteIndex(Index):
         self._codes: Codes | None = None
         with self._store.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
-            self._dictionary: bytes = row[0]
+            self._packer = Packer(row[0])
 
     def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         if not deliveries:
@@ -69,28 +69,24 @@ class SqliteIndex(Index):
             evaluation = Evaluation(connection, columns, self._postings)
             slots = evaluation.slots(query)
             total = len(slots)
-            keys = _keys(evaluation, columns, query, slots, sort)
-            if key is not None:
-                rest = after(keys, key)
-                slots, keys = slots[rest], (keys[0][rest], keys[1][rest], keys[2][rest])
-            page = order(keys, limit)
-            docids = columns.docids[slots[page]].tolist()
+            keys = _keys(evaluation, columns, query, sort)
+            rest = slots if key is None else after(slots, keys, key)
+            page = first(rest, keys, limit)
+            docids = columns.docids[page].tolist()
             mentions = self._fetch(connection, docids)
             copies = _copies(connection, [mention.id for mention in mentions.values()])
         hits = [
             Hit(mention, copies[mention.id], highlights(query, mention))
             for mention in (mentions[docid] for docid in docids)
         ]
-        more = len(page) < len(slots) and len(page) > 0
-        last = page[-1] if more else None
-        return Results(hits, total, write_cursor(sort, (keys[0][last], keys[1][last], keys[2][last])) if more else None)
+        more = 0 < len(page) < len(rest)
+        return Results(hits, total, write_cursor(sort, keys, page[-1]) if more else None)
 
     def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:
         with self._snapshot() as (connection, columns):
             evaluation = Evaluation(connection, columns, self._postings)
             slots = evaluation.slots(query)
-            keys = _keys(evaluation, columns, query, slots, sort)
-            docids = columns.docids[slots[order(keys)]]
+            docids = columns.docids[ordered(slots, _keys(evaluation, columns, query, sort))]
         # Each batch is a read of its own: a slow consumer must not keep the write-ahead log from being folded in.
         for start in range(0, len(docids), _SCAN_BATCH):
             batch = docids[start : start + _SCAN_BATCH].tolist()
@@ -117,7 +113,7 @@ class SqliteIndex(Index):
             row = connection.execute(
                 "SELECT doc, copies FROM mentions JOIN docs USING (docid) WHERE id = ?", (_storable(mention_id),)
             ).fetchone()
-            return Hit(unpack(row[0], self._dictionary), row[1]) if row else None
+            return Hit(self._packer.unpack(row[0]), row[1]) if row else None
 
     def delete_by_author(self, author_key: str) -> int:
         return self._erase(Is("author", author_key), author_key)
@@ -153,7 +149,7 @@ class SqliteIndex(Index):
             if len(set(sizes.values())) > 1:
                 faults.append(f"tables differ: {sizes}")
             for (packed,) in connection.execute("SELECT doc FROM docs"):
-                unpack(packed, self._dictionary)
+                self._packer.unpack(packed)
             return faults
 
     def close(self) -> None:
@@ -176,7 +172,7 @@ class SqliteIndex(Index):
         with self._store.writing() as connection:
             known, self._codes = self._codes, None
             codes = known if known and known.fits(connection) else Codes(connection)
-            yield Batch(connection, codes, self._dictionary, self._clock.now()), connection
+            yield Batch(connection, codes, self._packer, self._clock.now()), connection
         self._codes = codes  # only now are they what the file holds
 
     def _erase(self, query: Node, author_key: str | None = None) -> int:
@@ -198,14 +194,13 @@ class SqliteIndex(Index):
             "SELECT docid, doc FROM docs WHERE docid IN (SELECT value FROM json_each(?))",
             (orjson.dumps(docids).decode(),),
         )
-        return {docid: unpack(packed, self._dictionary) for docid, packed in rows}
+        return {docid: self._packer.unpack(packed) for docid, packed in rows}
 
 
-def _keys(
-    evaluation: Evaluation, columns: Columns, query: Node, slots: Array, sort: Sort
-) -> tuple[Array, Array, Array]:
-    words = list(dict.fromkeys(positive_words(query)))
-    return sort_keys(columns, slots, sort, evaluation.relevance(words) if sort == "relevance" else None)
+def _keys(evaluation: Evaluation, columns: Columns, query: Node, sort: Sort) -> Keys:
+    if sort != "relevance":
+        return sort_keys(columns, sort)
+    return sort_keys(columns, sort, evaluation.relevance(list(dict.fromkeys(positive_words(query)))))
 
 
 def _tallies(connection: sqlite3.Connection, source: str | None) -> dict[str, int]:

@@ -19,7 +19,7 @@ from search.columns import Codes, encode
 from search.evaluate import author_code
 from search.grams import tokens, tokens_apart
 from search.memory import epoch_ms
-from search.packing import pack, unpack
+from search.packing import Packer
 
 _CHANGES_KEPT = 50_000
 
@@ -40,10 +40,10 @@ class _Stored:
 class Batch:
     """One write transaction's work. ``codes`` must be the transaction's own."""
 
-    def __init__(self, connection: sqlite3.Connection, codes: Codes, dictionary: bytes, now: datetime) -> None:
+    def __init__(self, connection: sqlite3.Connection, codes: Codes, packer: Packer, now: datetime) -> None:
         self._connection = connection
         self._codes = codes
-        self._dictionary = dictionary
+        self._packer = packer
         self._now = now
         self._meta: dict[str, int] = dict(connection.execute("SELECT name, value FROM meta WHERE name <> 'dictionary'"))
         self._tallies: Counter[tuple[str, str]] = Counter()
@@ -125,7 +125,7 @@ class Batch:
         ordered = sorted(stored.items(), key=lambda item: item[1].docid)
         written = [(state.docid, state.replaced_by) for _, state in ordered if state.replaced_by]
         # What cannot be stored is found here, before SQLite sees any of it.
-        packed = [(docid, _author(mention), pack(mention, self._dictionary)) for docid, mention in written]
+        packed = [(docid, _author(mention), self._packer.pack(mention)) for docid, mention in written]
         retold: list[tuple[int, ClassifiedMention]] = []
         for _, state in ordered:
             if state.replaced_by is None or state.is_new:
@@ -159,7 +159,7 @@ class Batch:
 
     def _document(self, docid: int) -> ClassifiedMention:
         row = self._connection.execute("SELECT doc FROM docs WHERE docid = ?", (docid,)).fetchone()
-        return unpack(row[0] if row else b"", self._dictionary)
+        return self._packer.unpack(row[0] if row else b"")
 
     def _delete_tokens(self, docid: int, mention: Mention) -> None:
         self._connection.execute(

@@ -173,7 +173,7 @@ def test_a_wrong_import_anywhere_is_found(tmp_path: Path, file: str, code: str) 
 
 def test_right_imports_are_no_complaint(tmp_path: Path) -> None:
     files = {
-        "alerts/levels.py": "import ingest.clock, search.base\nfrom . import tickets\nfrom .tickets import T\nimport os",
+        "alerts/levels.py": "import ingest.clock, search.base\nfrom . import tickets\nfrom .tickets import T",
         "shengwen/cli.py": "import crawlers, ingest, classify, search, alerts\nimport searching, ingested.x",
         "crawlers/jd/spider.py": "from ..payload import Page\nfrom ingest.log.base import EventLog",
     }

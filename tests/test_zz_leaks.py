@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ingest.log.sqlite import SqliteLog
+from tests.processes import Nursery
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -24,14 +25,14 @@ def left_threads() -> list[str]:
 
 
 def left_children() -> list[str]:
-    """Command lines of child processes, zombies among them."""
+    """Command lines of child processes, zombies among them, but for nurseries that a fixture is about to close."""
     found = []
     for listing in Path("/proc/self/task").glob("*/children"):
         for pid in listing.read_text().split():
-            command = Path(f"/proc/{pid}/cmdline")
-            found.append(
-                command.read_bytes().replace(b"\0", b" ").decode(errors="replace") if command.exists() else pid
-            )
+            if int(pid) not in Nursery.open_now:
+                command = Path(f"/proc/{pid}/cmdline")
+                words = command.read_bytes() if command.exists() else b""
+                found.append(f"{pid}: {words.replace(bytes(1), b' ').decode(errors='replace')}")
     return found
 
 

@@ -53,17 +53,14 @@ def q(text: str) -> Node:
 
 
 def texts(rng: random.Random) -> Iterator[str]:
-    """Like reviews: median 40 characters, words by Zipf's law, a long tail of rare characters."""
-    weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(WORDS))))
+    """Like reviews: median 40 characters, words by Zipf's law from "暖气" (most texts) to those hardly ever said."""
+    others = [rng.choice(RARE) + rng.choice(RARE) for _ in range(4_000)]
+    common, middle, rare = WORDS[:2], WORDS[2:12], WORDS[12:]
+    vocabulary = [*common, *others[:10], *middle, *others[10:60], *rare, *others[60:]]
+    weights = list(itertools.accumulate(1 / (rank + 2) for rank in range(len(vocabulary))))
     while True:
-        parts: list[str] = []
-        for word in rng.choices(WORDS, cum_weights=weights, k=rng.choice((6, 10, 14, 18, 30, 60))):
-            parts.append(word)
-            if rng.random() < 0.5:
-                parts.append(rng.choice(RARE) + (rng.choice(RARE) if rng.random() < 0.5 else ""))
-            elif rng.random() < 0.3:
-                parts.append(rng.choice("，。！ "))
-        yield "".join(parts)
+        words = rng.choices(vocabulary, cum_weights=weights, k=rng.choice((6, 10, 14, 18, 30, 60)))
+        yield "".join(word + rng.choice(("", "", "", "，", "。", " ")) for word in words)
 
 
 def mentions(count: int) -> Iterator[ClassifiedMention]:

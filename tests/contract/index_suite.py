@@ -22,7 +22,7 @@ from tests.search.random_mentions import FILTERS, random_mention, random_mention
 
 TOPIC = "mentions.collected"
 SORTS: Sequence[Sort] = ("newest", "oldest", "likes", "severity", "relevance")
-QUERIES = 500
+QUERIES = 300
 Open = Callable[[], Index]
 
 

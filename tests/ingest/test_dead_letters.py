@@ -72,8 +72,8 @@ def test_a_parked_record_is_listed_with_all_that_is_known(log: SqliteLog, clock:
 )
 def test_the_source_is_read_from_the_key(log: SqliteLog, clock: ManualClock, key: str, source: str) -> None:
     assert park(log, clock, key).source == source
-    assert DeadLetters(log, clock).by_source(source) == 1
-    assert DeadLetters(log, clock).by_source("tmall") == 0
+    assert DeadLetters(log, clock).count(source) == 1
+    assert DeadLetters(log, clock).count("tmall") == 0
 
 
 def test_a_payload_is_parked_sealed_with_what_a_replay_needs(

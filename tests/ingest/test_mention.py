@@ -147,8 +147,10 @@ def test_a_record_with_any_field_changed_is_a_record_or_poison(changes: dict[str
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
-        ("record", {"id": "tmall:review:1"}),
-        ("record", {"id": "jd:review:"}),
+        ("id", {"id": "tmall:review:1"}),
+        ("id", {"id": "jd:review:"}),
+        ("empty_text", {"empty_text": True}),
+        ("created_at", {"created_at": "2026-03-05T01:00:00Z"}),
         ("id", {"id": 1}),
         ("source", {"source": "weibo"}),
         ("source", {"source": "import:a b"}),

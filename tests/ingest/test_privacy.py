@@ -362,7 +362,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 def test_what_does_not_fit_is_poison_that_names_its_field(privacy: Privacy, field: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(Poison) as caught:
         privacy.seal(a_draft(**wrong), a_raw())
-    assert field in str(caught.value)
+    assert caught.value.field == field
     assert len(str(caught.value)) < 300
 
 
