@@ -37,7 +37,7 @@ BATCH = 500
 ROUNDS = 5
 QUERIES = {
     "two words": "暖气 不热",
-    "a rare phrase": '"老师傅上门"',
+    "a phrase": '"暖气不热"',
     "a two-character word": "漏水",
     "one character": "热",
     "OR, NOT": "(漏水 OR 异响) -物流",
@@ -108,16 +108,19 @@ def timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def fill(index: SqliteIndex, count: int) -> tuple[float, list[tuple[int, float]]]:
-    """Seconds in apply alone, and the rate by how full the index was."""
+def fill(index: SqliteIndex, count: int) -> tuple[float, float, list[float]]:
+    """Seconds in apply alone, by the wall and of the processor, and the rate of each batch."""
     source = mentions(count)
-    spent, rates = 0.0, []
+    wall, processor = 0.0, 0.0
+    rates: list[float] = []
     for start in range(0, count, BATCH):
         batch = [Delivery(m, ("t", 0, start + n)) for n, m in enumerate(itertools.islice(source, BATCH))]
+        began = time.process_time()
         took = timed(lambda batch=batch: index.apply(batch))  # type: ignore[misc]
-        spent += took
-        rates.append((start, len(batch) / took))
-    return spent, rates
+        processor += time.process_time() - began
+        wall += took
+        rates.append(len(batch) / took)
+    return wall, processor, rates
 
 
 class Rival:
@@ -161,7 +164,7 @@ def main() -> None:
     arguments.add_argument("--docs", type=int, default=20_000)
     arguments.add_argument("--rival-docs", type=int, default=None, help="fewer for the rivals (default: as many)")
     chosen = arguments.parse_args()
-    console = Console()
+    console = Console(width=120)
     with tempfile.TemporaryDirectory() as folder:
         console.print(_in_and_size(Path(folder), chosen.docs))
         with SqliteIndex(Path(folder) / "index.db", SystemClock()) as index:
@@ -171,17 +174,25 @@ def main() -> None:
 
 def _in_and_size(folder: Path, count: int) -> Table:
     with SqliteIndex(folder / "index.db", SystemClock()) as index:
-        spent, rates = fill(index, count)
+        spent, processor, rates = fill(index, count)
         assert index.counts()["documents"] == count
         again = [Delivery(m, ("t", 1, n)) for n, m in enumerate(itertools.islice(mentions(count), BATCH))]
         duplicates = BATCH / timed(lambda: index.apply(again))
     tenth = max(1, len(rates) // 10)
     table = Table(title=f"Into the index: {count:,} mentions, batches of {BATCH}, each durable (fsync)")
-    for heading in ("documents/s", "first tenth", "last tenth", "duplicates/s", "bytes a mention"):
+    for heading in (
+        "documents/s",
+        "per processor second",
+        "first tenth",
+        "last tenth",
+        "duplicates/s",
+        "bytes a mention",
+    ):
         table.add_column(heading, justify="right")
-    first, last = (statistics.mean(rate for _, rate in part) for part in (rates[:tenth], rates[-tenth:]))
+    first, last = (statistics.mean(part) for part in (rates[:tenth], rates[-tenth:]))
     disk = size(folder / "index.db") / count
-    table.add_row(f"{count / spent:,.0f}", f"{first:,.0f}", f"{last:,.0f}", f"{duplicates:,.0f}", f"{disk:,.0f}")
+    figures = (count / spent, count / processor, first, last, duplicates, disk)
+    table.add_row(*(f"{figure:,.0f}" for figure in figures))
     return table
 
 
@@ -211,24 +222,24 @@ def _searches(index: SqliteIndex, count: int) -> Table:
 def _rivals(folder: Path, count: int) -> Table:
     table = Table(title=f"The same texts without an index of ours: {count:,} (ms for the number and 20 texts)")
     table.add_column("")
-    for heading in ("documents/s", "bytes a text", "漏水 found", "ms", "老师傅上门 found", "ms"):
+    for heading in ("documents/s", "bytes a text", "漏水 found", "ms", "暖气不热 found", "ms"):
         table.add_column(heading, justify="right")
     for name, tokenizer in (("FTS5 trigram", "trigram"), ("FTS5 unicode61", "unicode61"), ("LIKE scan", None)):
         with closing(Rival(folder / f"{name.replace(' ', '-')}.db", tokenizer)) as rival:
             rate = count / rival.fill(count)
             cells = []
-            for word in ("漏水", "老师傅上门"):
+            for word in ("漏水", "暖气不热"):
                 runs = [rival.page(word) for _ in range(ROUNDS)]
                 cells += [f"{runs[0][0]:,}", f"{statistics.median(seconds for _, seconds in runs) * 1e3:.1f}"]
             table.add_row(name, f"{rate:,.0f}", f"{size(rival.path) / count:,.0f}", *cells)
     with SqliteIndex(folder / "same.db", SystemClock()) as index:
-        spent, _ = fill(index, count)
+        spent, _, _ = fill(index, count)
         cells = []
-        for word in ("漏水", "老师傅上门"):
+        for word in ("漏水", "暖气不热"):
             runs = [timed(lambda word=word: index.search(q(word))) for _ in range(ROUNDS)]  # type: ignore[misc]
             cells += [f"{index.search(q(word), limit=0).total:,}", f"{statistics.median(runs) * 1e3:.1f}"]
     disk = f"{size(folder / 'same.db') / count:,.0f}"
-    table.add_row("ours (whole records, filters, accounting)", f"{count / spent:,.0f}", disk, *cells)
+    table.add_row("ours (whole records)", f"{count / spent:,.0f}", disk, *cells)
     return table
 
 
