@@ -20,7 +20,7 @@ HEAD = "0001"
 
 def metadata() -> MetaData:
     """Every table of every room."""
-    for module in ("alerts.tables", "crawlers.ledger", "shengwen.web.users"):
+    for module in ("alerts.tables", "crawlers.ledger", "shengwen.web.users", "shengwen.web.saved"):
         import_module(module)
     from ingest.state import Base
 

@@ -151,6 +151,11 @@ def decimal(number: float | None, places: int = 1) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rate(number: float) -> str:
+    """An expected count, with a space before a figure: 0 expected is never quite 0."""
+    return "不到 0.1" if number < 0.1 else f" {decimal(number)}"
+
+
 def percent(share: float | None, places: int = 0) -> str:
     """0.123 as 12%."""
     return "—" if share is None else f"{share * 100:.{places}f}%"
@@ -186,6 +191,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "count_text": count,
     "decimal": decimal,
     "percent": percent,
+    "rate": rate,
     "p_value": p_value,
     "tag_name": tag_name,
     "tag_group": tag_group,

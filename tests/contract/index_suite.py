@@ -345,6 +345,23 @@ class IndexSuite:
                 days.setdefault(day, Counter())[m.analysis.sentiment.label] += 1
             assert {day: dict(counts) for day, counts in summary.by_day.items()} == days
 
+    @pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(minutes=7)])
+    def test_matches_over_time_count_exactly_by_source(self, index: Index, step: timedelta) -> None:
+        mentions = [mention for mention in random_mentions(seed=9, count=300) if mention.has_content]
+        index.apply(deliver(mentions))
+        instants = sorted(mention.created_at for mention in mentions)
+        since = instants[60]  # a bound that is hit exactly belongs to its step
+        until = min(instants[-30], since + 1_000 * step + timedelta(seconds=90))
+        size = -((since - until) // step)
+        for text in ("", "暖气", "source:jd OR 漏水", "没有这句话"):
+            expected: dict[str, list[int]] = {}
+            for mention in mentions:
+                if matches(q(text), mention) and since <= mention.created_at < until:
+                    row = expected.setdefault(mention.source, [0] * size)
+                    row[(mention.created_at - since) // step] += 1
+            found = index.histogram(q(text), since=since, until=until, step=step)
+            assert {source: list(row) for source, row in found.items()} == expected
+
     def test_a_facets_value_selects_exactly_what_it_counted(self, index: Index) -> None:
         mentions = [mention for mention in random_mentions(seed=6, count=300) if mention.has_content]
         index.apply(deliver(mentions))

@@ -317,6 +317,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_tickets_tell_at"), ["tell_at"], unique=False)
 
     op.create_table(
+        "saved_searches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("sort", sa.String(length=12), nullable=False),
+        sa.Column("by", sa.String(length=80), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_searches")),
+        sa.UniqueConstraint("name", name=op.f("uq_saved_searches_name")),
+    )
+    op.create_table(
         "web_sessions",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
         sa.Column("user", sa.String(length=80), nullable=False),
@@ -406,6 +417,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_web_sessions_seen_at"))
 
     op.drop_table("web_sessions")
+    op.drop_table("saved_searches")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tickets_tell_at"))
         batch_op.drop_index(batch_op.f("ix_tickets_step_at"))

@@ -8,7 +8,8 @@
     neutral: { name: "中性", color: "#a3aebb" },
     positive: { name: "正面", color: "#4a9e6c" },
   };
-  const SOURCES = { jd: "#b3392f", tmall: "#e59a34", xiaohongshu: "#d9779a", douyin: "#3d3a4b", zhihu: "#3574b5" };
+  // No red among the sources: red is for alerts.
+  const SOURCES = { jd: "#3d6ea8", tmall: "#e0a03c", xiaohongshu: "#c77ba6", douyin: "#44415a", zhihu: "#74b0c4" };
   const OTHERS = ["#8a94a0", "#6b9e9a", "#a98bc0", "#b7a36b"];
   const LEVELS = { 一级: "#b3261e", 二级: "#b8650a", 三级: "#566273" };
   const FONT = getComputedStyle(document.body).fontFamily;
@@ -31,7 +32,7 @@
   const shared = (grid) => ({
     animation: false,
     textStyle: { fontFamily: FONT },
-    grid: { left: 8, right: 12, containLabel: true, ...grid },
+    grid: { left: narrow ? 18 : 8, right: 12, containLabel: true, ...grid },
     tooltip,
   });
 
@@ -88,7 +89,7 @@
         xAxis: one.at, url: one.url, name: one.title,
         lineStyle: { color: LEVELS[one.level] || LEVELS["三级"], width: one.level === "一级" ? 2.5 : 1.5, type: one.level === "一级" ? "solid" : "dashed" },
         label: {
-          formatter: () => one.level, position: "end", color: "#fff", backgroundColor: LEVELS[one.level] || LEVELS["三级"],
+          show: one.level === "一级" || !narrow, formatter: () => one.level, position: "end", color: "#fff", backgroundColor: LEVELS[one.level] || LEVELS["三级"],
           padding: [2, 5], borderRadius: 3, fontSize: 11,
         },
       })),
