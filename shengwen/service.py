@@ -65,7 +65,7 @@ def bind(host: str, port: int, *, or_any: bool) -> socket.socket:
     """A listening socket; with ``or_any`` another port when this one is taken. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for wanted in (port, 0) if or_any else (port,):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, wanted))
