@@ -49,7 +49,7 @@ def launch_options(settings: CrawlSettings) -> dict[str, Any]:
     if executable is None:
         raise ConfigError(f"找不到 Chromium 浏览器。{INSTALL_HINT}")
     flags = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    flags += ["--disable-dev-shm-usage", "--mute-audio"]
+    flags += ["--disable-dev-shm-usage", "--mute-audio", "--blink-settings=imagesEnabled=false"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")
     return {

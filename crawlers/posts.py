@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FAILURES_IN_ROW, FetchFailed, SourceDown
-from crawlers.browser import BrowserSpider, Visit
+from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, SourceDown
+from crawlers.browser import PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
@@ -128,12 +128,15 @@ class PostsSpider(BrowserSpider):
             lane.newest_first = lane.newest_first and by_time
             lane.saw(reading.page, reading.taken)
 
-        async with self.visit(self.search_url(keyword), take) as visit:
-            if not await visit.until(lambda: lane.pages > 0):
-                raise FetchFailed("no_answer", "the search page loaded no results")
-            if not search.by_time:
-                await self._sort(visit, search)
-            await self._to_the_end(visit, lane, self.search_pane)
+        for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
+            async with self.visit(self.search_url(keyword), take) as visit:
+                if await visit.until(lambda: lane.pages > 0, patience):
+                    if not search.by_time:
+                        await self._sort(visit, search)
+                    await self._to_the_end(visit, lane, self.search_pane)
+                    return
+            await self.pause()  # then one careful reload
+        raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
 
     async def _sort(self, visit: Visit, search: Search) -> None:
         """Ask for the newest first, where the page offers it."""
