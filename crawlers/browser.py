@@ -20,6 +20,7 @@ from scrapy import Request
 from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
 from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
+from crawlers.parse import parse
 from crawlers.payload import Payload
 from crawlers.session import save_state, storage_state
 from ingest.errors import ConfigError
@@ -49,7 +50,7 @@ def launch_options(settings: CrawlSettings) -> dict[str, Any]:
     if executable is None:
         raise ConfigError(f"找不到 Chromium 浏览器。{INSTALL_HINT}")
     flags = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    flags += ["--disable-dev-shm-usage", "--mute-audio", "--blink-settings=imagesEnabled=false"]
+    flags += ["--disable-dev-shm-usage", "--mute-audio", "--disable-gpu", "--blink-settings=imagesEnabled=false"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")
     return {
@@ -247,11 +248,8 @@ class BrowserSpider(PlatformSpider):
             return True
         if self.state_mark in page.body:
             return bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
-        try:
+        if parse(self.platform, page).signal != "unknown":
             self.parsed(page)
-        except PlatformStopped as stopped:
-            if stopped.signal != "unknown":
-                raise
         return False
 
     @asynccontextmanager

@@ -56,6 +56,39 @@ def refused_in_child(platform: Platform, config: str, base_url: str, answers: li
     Path(out).write_text(json.dumps(results), encoding="utf-8")
 
 
+def refused_in_one_browser(platform: Platform, config: str, base_url: str, answers: list[str], out: str) -> None:
+    """As above for a browser platform, but all in one run and one Chromium: what is noted is what ``crawl`` raised."""
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from crawlers.base import PlatformStopped
+    from crawlers.run import load_job, opened, spider_of
+    from crawlers.trip import Trip
+
+    job = load_job(Path(config))
+    spider_class, settings = spider_of(platform, job.crawl)
+    results: list[dict[str, Any]] = []
+
+    class Trial(spider_class):  # type: ignore[misc]
+        async def _run(self) -> None:
+            for answer in answers:
+                await asyncio.to_thread(_call, base_url, f"/_switch/{platform}", {"answer": answer})
+                await asyncio.to_thread(_call, base_url, "/_hits")
+                target, raised = self.here.targets[0], ""
+                try:
+                    await self.crawl(target, Trip(target, self.kit.clock))
+                except PlatformStopped as stopped:
+                    raised = stopped.signal
+                hits = await asyncio.to_thread(_call, base_url, "/_hits")
+                results.append({"answer": answer, "signal": raised, "hits": hits})
+
+    with opened(job, platform) as kit:
+        kit.ledger.begin()
+        process = AsyncCrawlerProcess(settings)
+        process.crawl(process.create_crawler(Trial), kit=kit)
+        process.start(install_signal_handlers=False)
+    Path(out).write_text(json.dumps(results), encoding="utf-8")
+
+
 def _call(base_url: str, path: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = Request(base_url + path, data=data, headers={"content-type": "application/json"})

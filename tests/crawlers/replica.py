@@ -73,16 +73,13 @@ class Replica:
         }
 
     def keywords(self, platform: Platform) -> list[str]:
-        """Two short searches: the post with the longest thread of replies, and one with a few comments."""
+        """Two short searches: the post with the most replies to comments, and one with a few comments."""
         items = self.items(platform)
-        said = {
-            post.native_id: [item for item in items if item.parent_id == post.native_id]
-            for post in items
-            if post.kind in ("post", "video")
-        }
-        ranked = sorted((post for post in items if post.native_id in said), key=lambda p: len(said[p.native_id]))
-        few = next(post for post in ranked if 1 <= len(said[post.native_id]) <= 4)
-        return [(post.title or post.text).split()[0][:14] for post in (ranked[-1], few)]
+        posts = [item for item in items if item.kind in ("post", "video")]
+        said = {post.native_id: [item for item in items if item.parent_id == post.native_id] for post in posts}
+        deep = max(posts, key=lambda post: sum(item.root_id is not None for item in said[post.native_id]))
+        few = next(post for post in posts if post is not deep and 1 <= len(said[post.native_id]) <= 4)
+        return [(post.title or post.text).split()[0][:14] for post in (deep, few)]
 
     def settings(self, platform: Platform, keywords: list[str] | None = None, **more: Any) -> dict[str, Any]:
         """A spider's settings for all of the platform, or for these searches."""

@@ -20,7 +20,7 @@ from ingest.log.sqlite import SqliteLog
 from ingest.mention import Mention, mention_from_json
 from ingest.relevance import Brand
 from ingest.state import Base, make_engine
-from tests.crawlers.refusals import refused_in_child
+from tests.crawlers.refusals import refused_in_child, refused_in_one_browser
 from tests.processes import Child, Nursery
 
 SHARED = (
@@ -83,12 +83,19 @@ class Home:
         return report
 
     def refused(
-        self, platform: Platform, base_url: str, answers: list[str], seconds: float = 100
+        self, platform: Platform, base_url: str, answers: list[str], *, one_browser: bool = False, seconds: float = 110
     ) -> list[dict[str, Any]]:
         """Run once for each of the replica's answers; how each run ended (see :mod:`tests.crawlers.refusals`)."""
         config, out = self.path / f"{platform}.job.json", self.path / f"{platform}.refused.json"
         config.write_text(self.job.model_dump_json(), encoding="utf-8")
-        child = self._nursery.start(refused_in_child, platform, str(config), base_url, answers, str(out))
+        child = self._nursery.start(
+            refused_in_one_browser if one_browser else refused_in_child,
+            platform,
+            str(config),
+            base_url,
+            answers,
+            str(out),
+        )
         assert child.wait(seconds) == 0
         found: list[dict[str, Any]] = json.loads(out.read_bytes())
         return found
