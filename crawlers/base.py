@@ -24,17 +24,16 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
-from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
-from crawlers.ledger import Ledger, ListState, PlatformBook
+from crawlers.config import Platform, PlatformSettings, Target
+from crawlers.kit import Kit
+from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
-from crawlers.pipeline import Pipeline, Taken
+from crawlers.pipeline import Taken
 from crawlers.session import cookies_for
 from crawlers.trip import ListPass, Trip
-from ingest.clock import Clock
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
-from ingest.log.base import EventLog
 from ingest.privacy import mask
 
 logger = logging.getLogger(__name__)
@@ -71,18 +70,6 @@ class FetchFailed(Unavailable):
 
 class SourceDown(Unavailable):
     """Too many pages in a row could not be fetched."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
-    """Everything a spider works with."""
-
-    settings: CrawlSettings
-    log: EventLog
-    ledger: Ledger
-    book: PlatformBook
-    pipeline: Pipeline
-    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

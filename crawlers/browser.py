@@ -20,6 +20,7 @@ from scrapy import Request
 from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
 from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
+from crawlers.parse import parse
 from crawlers.payload import Payload
 from crawlers.session import save_state, storage_state
 from ingest.errors import ConfigError
@@ -49,7 +50,7 @@ def launch_options(settings: CrawlSettings) -> dict[str, Any]:
     if executable is None:
         raise ConfigError(f"找不到 Chromium 浏览器。{INSTALL_HINT}")
     flags = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    flags += ["--disable-dev-shm-usage", "--mute-audio"]
+    flags += ["--disable-dev-shm-usage", "--mute-audio", "--disable-gpu", "--blink-settings=imagesEnabled=false"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")
     return {
@@ -89,7 +90,7 @@ class Visit:
     def __init__(self, spider: BrowserSpider, take: Callable[[Payload], None]) -> None:
         self._spider = spider
         self._take = take
-        self._answers: asyncio.Queue[Payload | FetchFailed] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[Payload, bool] | FetchFailed] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._page: Page | None = None
 
@@ -135,8 +136,7 @@ class Visit:
             final_url=spider.here.real(response.url),
             request_body=first.post_data_buffer or b"",
         )
-        if first.resource_type != "document" or spider.reads(payload):
-            self._answers.put_nowait(payload)
+        self._answers.put_nowait((payload, first.resource_type == "document"))
 
     async def until(self, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Take answers as they come until ``done()``; False when it was not within ``patience`` seconds.
@@ -159,10 +159,12 @@ class Visit:
                     answer = await self._answers.get()
                 self._one(answer)
 
-    def _one(self, answer: Payload | FetchFailed) -> None:
+    def _one(self, answer: tuple[Payload, bool] | FetchFailed) -> None:
         if isinstance(answer, FetchFailed):
             raise answer
-        self._take(answer)
+        payload, is_document = answer
+        if not is_document or self._spider.document(payload):
+            self._take(payload)
 
     async def more(self, act: Callable[[], Any], progress: Callable[[], int]) -> bool:
         """Act as a reader does (scroll, click) until ``progress()`` grows; False when nothing comes of it."""
@@ -214,11 +216,12 @@ class Visit:
 
 class BrowserSpider(PlatformSpider):
     """A platform that is read in the browser. ``listens`` matches ``host/path`` of the answers that are parsed;
-    ``places`` matches ``host/path`` of pages where a reader may be: anywhere else is a wall. ``state_mark`` is in a
-    page that holds its own data."""
+    ``places`` matches ``host/path`` of pages where a reader may be: anywhere else is a wall. ``data_pages``
+    matches pages that hold their own data, behind ``state_mark``."""
 
     listens: ClassVar[re.Pattern[str]]
     places: ClassVar[re.Pattern[str]]
+    data_pages: ClassVar[re.Pattern[str]]
     state_mark: ClassVar[bytes]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -234,15 +237,20 @@ class BrowserSpider(PlatformSpider):
         real = urlsplit(self.here.real(request.url))
         return request.resource_type in ("xhr", "fetch") and bool(self.listens.search(f"{real.hostname}{real.path}"))
 
-    def reads(self, document: Payload) -> bool:
-        """Whether a page itself goes through the parser: it holds data, was refused, or is not the page asked for.
+    def document(self, page: Payload) -> bool:
+        """Judge a page itself; True when it holds data and is to be taken like any other answer.
 
-        Raises nothing: a page without data in it is no refusal as long as it loads its data.
+        Raises PlatformStopped when it was refused, is not the page asked for, or is a wall. A page without data in it
+        is no refusal: its data come in answers of their own.
         """
-        asked, got = urlsplit(document.url or ""), urlsplit(document.final_url or "")
-        if document.status >= 400 or (asked.hostname, asked.path) != (got.hostname, got.path):
+        asked, got = urlsplit(page.url or ""), urlsplit(page.final_url or "")
+        if page.status >= 400 or (asked.hostname, asked.path) != (got.hostname, got.path):
             return True
-        return self.state_mark in document.body
+        if self.state_mark in page.body:
+            return bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
+        if parse(self.platform, page).signal != "unknown":
+            self.parsed(page)
+        return False
 
     @asynccontextmanager
     async def visit(self, url: str, take: Callable[[Payload], None]) -> AsyncIterator[Visit]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FetchFailed
-from crawlers.browser import BrowserSpider, Visit
+from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, SourceDown
+from crawlers.browser import PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
@@ -82,11 +82,16 @@ class PostsSpider(BrowserSpider):
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
             search = Search(lane)
             await self._search(keyword, search, trip)
+            failed = 0
             for hit in [hit for hit in search.hits.values() if self._due(hit)]:
                 try:
                     await self._open(hit, trip)
+                    failed = 0
                 except FetchFailed as error:  # the other posts may be well
                     trip.notes.append(f"{hit.kind} {hit.native_id}: {error.kind}")
+                    failed += 1
+                    if failed >= FAILURES_IN_ROW:
+                        raise SourceDown(f"{failed} posts in a row could not be read, last: {error}") from error
                 await self.pause()
 
     def _due(self, hit: Draft) -> bool:
@@ -123,12 +128,15 @@ class PostsSpider(BrowserSpider):
             lane.newest_first = lane.newest_first and by_time
             lane.saw(reading.page, reading.taken)
 
-        async with self.visit(self.search_url(keyword), take) as visit:
-            if not await visit.until(lambda: lane.pages > 0):
-                raise FetchFailed("no_answer", "the search page loaded no results")
-            if not search.by_time:
-                await self._sort(visit, search)
-            await self._to_the_end(visit, lane, self.search_pane, trip)
+        for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
+            async with self.visit(self.search_url(keyword), take) as visit:
+                if await visit.until(lambda: lane.pages > 0, patience):
+                    if not search.by_time:
+                        await self._sort(visit, search)
+                    await self._to_the_end(visit, lane, self.search_pane)
+                    return
+            await self.pause()  # then one careful reload
+        raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
 
     async def _sort(self, visit: Visit, search: Search) -> None:
         """Ask for the newest first, where the page offers it."""
@@ -139,13 +147,12 @@ class PostsSpider(BrowserSpider):
             if await visit.click(button):
                 await visit.until(lambda: search.by_time)
 
-    async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str, trip: Trip) -> None:
+    async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str) -> None:
         while lane.ended is None:
             if lane.pages >= lane.cap:
                 lane.ended = "cap"
             elif not await visit.more(lambda: visit.scroll(pane), lambda: lane.pages):
-                trip.notes.append(f"{lane.key} stopped loading after {lane.pages} pages")
-                return
+                raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
 
     # -- one post -----------------------------------------------------------------------------------------------
 
@@ -163,7 +170,7 @@ class PostsSpider(BrowserSpider):
                 trip.expected += 1
                 if lane.pages == 0 and not thread.post.replies:
                     lane.ended = "end"
-                await self._to_the_end(visit, lane, self.comments_pane, trip)
+                await self._to_the_end(visit, lane, self.comments_pane)
                 await self._unfold(visit, thread, trip)
 
     @staticmethod
@@ -189,7 +196,8 @@ class PostsSpider(BrowserSpider):
                 reading = self.read(payload, trip, lane)
                 lane.saw(reading.page, reading.taken)
             elif thread.post is not None:
-                self.parsed(payload)  # the post again, in the page's other form: only a refusal matters
+                # The post again, in the page's other form: only whether it may be seen matters.
+                thread.gone = self.parsed(payload).signal == "gone"
             else:
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"
@@ -207,7 +215,5 @@ class PostsSpider(BrowserSpider):
             if not await buttons.count():
                 return
             if not await visit.more(lambda: visit.click(buttons.first), lambda: thread.unfolded):
-                trip.notes.append(f"{thread.lane.key}: some replies did not unfold")
-                thread.lane.ended = None
-                return
+                raise FetchFailed("stalled", f"{thread.lane.key}: some replies did not unfold")
         trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")

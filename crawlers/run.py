@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -30,6 +30,9 @@ from ingest.clock import SystemClock
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import ConfigError, ShengwenError
 from ingest.relevance import Brand
+
+if TYPE_CHECKING:
+    from crawlers.kit import Kit
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +101,10 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def run(platform: Platform, job: Job) -> Report:
-    """Run the platform's spider in this process and wait for its end. Starts the reactor: once a process."""
+@contextmanager
+def opened(job: Job, platform: Platform) -> Iterator[Kit]:
+    """What a spider works with: log, ledger, pipeline; the last run's unfinished business is settled first."""
+    from crawlers.kit import Kit
     from crawlers.ledger import Ledger, PlatformBook
     from crawlers.pipeline import Pipeline
     from ingest.log.sqlite import SqliteLog
@@ -108,23 +113,28 @@ def run(platform: Platform, job: Job) -> Report:
 
     clock = SystemClock()
     with ExitStack() as stack:
-        stack.enter_context(one_at_a_time(job.lock_path(platform)))
         engine = make_engine(job.state_url)
         stack.callback(engine.dispose)
-        book = PlatformBook(engine, clock)
-        standing = book.status(platform)
-        if standing.needs_person:
-            logger.warning("%s is stopped (%s) and waits for a person", platform, standing.signal)
-            return Report(platform=platform, status="stopped", signal=standing.signal, reason=standing.reason)
         log = stack.enter_context(closing(SqliteLog(job.log_path)))
         ledger = Ledger(engine, platform, clock)
         privacy = Privacy(load_secret(job.secret_path))
         pipeline = Pipeline(log, ledger, privacy, clock, platform=platform, brand=job.brand)
         pipeline.recover()
-        ledger.begin()
-        started = clock.now()
+        book = PlatformBook(engine, clock)
+        yield Kit(settings=job.crawl, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock)
+
+
+def run(platform: Platform, job: Job) -> Report:
+    """Run the platform's spider in this process and wait for its end. Starts the reactor: once a process."""
+    with one_at_a_time(job.lock_path(platform)), opened(job, platform) as kit:
+        standing = kit.book.status(platform)
+        if standing.needs_person:
+            logger.warning("%s is stopped (%s) and waits for a person", platform, standing.signal)
+            return Report(platform=platform, status="stopped", signal=standing.signal, reason=standing.reason)
+        started = kit.clock.now()
+        kit.ledger.begin()
         try:
-            return _crawl(platform, job, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock)
+            return _crawl(platform, kit)
         except (ShengwenError, OSError) as error:  # before or behind the spider, which reports its own failures
             reason = str(error)
             record = Coverage(
@@ -133,39 +143,39 @@ def run(platform: Platform, job: Job) -> Report:
                 status="failed",
                 reason=reason[:500],
                 started_at=started,
-                finished_at=clock.now(),
+                finished_at=kit.clock.now(),
             )
-            write_coverage(log, [record])
-            ledger.finish("failed", "ok", reason)
+            write_coverage(kit.log, [record])
+            kit.ledger.finish("failed", "ok", reason)
             return Report(platform=platform, status="failed", reason=reason, coverage=(record,))
 
 
-def _crawl(platform: Platform, job: Job, **parts: Any) -> Report:
+def _crawl(platform: Platform, kit: Kit) -> Report:
     from scrapy import signals
     from scrapy.crawler import AsyncCrawlerProcess
 
-    from crawlers.base import Kit, PlatformSpider
-    from crawlers.settings import scrapy_settings
-
-    spider_class, needs_browser = _spider(platform)
-    settings = scrapy_settings(job.crawl, platform)
-    if needs_browser:
-        from crawlers.browser import browser_settings
-
-        settings |= browser_settings(job.crawl, platform)
+    spider_class, settings = spider_of(platform, kit.settings)
     process = AsyncCrawlerProcess(settings)
     crawler = process.create_crawler(spider_class)
 
     def listen() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _spider_of(crawler).end_early, signal.Signals(number).name)
+            loop.add_signal_handler(number, _end_early, crawler, signal.Signals(number).name)
 
     crawler.signals.connect(listen, signals.spider_opened, weak=False)
-    process.crawl(crawler, kit=Kit(settings=job.crawl, **parts))
+    process.crawl(crawler, kit=kit)
     process.start(install_signal_handlers=False)
-    spider = crawler.spider
-    if not isinstance(spider, PlatformSpider) or not spider.coverage:
+    return report_of(platform, crawler.spider)
+
+
+def _end_early(crawler: Any, reason: str) -> None:
+    crawler.spider.end_early(reason)
+
+
+def report_of(platform: Platform, spider: Any) -> Report:
+    """How a finished spider's run ended. Raises ConfigError for one that never began."""
+    if spider is None or not spider.coverage:
         raise ConfigError(f"{platform} 的采集没有启动，详情见日志")
     outcome = spider.outcome
     return Report(
@@ -177,8 +187,17 @@ def _crawl(platform: Platform, job: Job, **parts: Any) -> Report:
     )
 
 
-def _spider_of(crawler: Any) -> Any:
-    return crawler.spider
+def spider_of(platform: Platform, crawl: CrawlSettings) -> tuple[Any, dict[str, Any]]:
+    """The platform's spider class and Scrapy's settings for it. Raises ConfigError when it lacks a browser."""
+    from crawlers.settings import scrapy_settings
+
+    spider_class, needs_browser = _spider(platform)
+    settings = scrapy_settings(crawl, platform)
+    if needs_browser:
+        from crawlers.browser import browser_settings
+
+        settings |= browser_settings(crawl, platform)
+    return spider_class, settings
 
 
 def _spider(platform: Platform) -> tuple[Any, bool]:

@@ -85,7 +85,7 @@ class ListPass:
     @property
     def claim(self) -> int | None:
         """How many items this pass set out to read, where the platform says; never fewer than were seen."""
-        if self.ended == "settled":
+        if self.ended == "settled" or (self.ended and self.total is None):
             return len(self.ids)
         if self.total is None:
             return None
@@ -156,7 +156,7 @@ class Trip:
     def coverage(self, source: str) -> Coverage:
         """The record of this trip."""
         claims = [lane.claim for lane in self.lanes if lane.counted]
-        said = [claim for claim in claims if claim is not None]
+        planned = None if None in claims else sum(claim or 0 for claim in claims) + self.expected
         new = sum(fate == "new" for fate in self._fates.values())
         got = len(self._fates) + self._dead
         top = self.lanes[0] if self.lanes else None
@@ -164,7 +164,7 @@ class Trip:
             source=source,
             query=self.query,
             window=(top.since.settled_at if top and top.newest_first else None, self._started),
-            planned=max(sum(said) + self.expected, got) if said or self.expected else None,
+            planned=None if planned is None else max(planned, got),
             got=got,
             new=new,
             duplicate=len(self._fates) - new,

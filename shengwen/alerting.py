@@ -1,4 +1,4 @@
-"""Alerting, as the shell runs it: the engine, the deadlines and the delivery, with the state database's errors mapped."""
+"""Alerting as the shell runs it: engine, deadlines, delivery; the state database's errors are mapped here."""
 
 from __future__ import annotations
 

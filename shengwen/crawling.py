@@ -96,7 +96,8 @@ class CrawlSchedule:
             platforms = [p for p in platforms if p not in IN_BROWSER]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(AT_ONCE)},
+            # A slow browser run must not keep the quick ones waiting.
+            executors={"http": ThreadPoolExecutor(AT_ONCE), "browser": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
@@ -106,9 +107,11 @@ class CrawlSchedule:
                 "interval",
                 args=[platform],
                 id=platform,
+                executor="browser" if platform in IN_BROWSER else "http",
                 seconds=self._rooms.settings.schedule.crawl_every,
                 next_run_time=self._rooms.clock.now(),
             )
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that is still going on
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -19,6 +19,7 @@ class DouyinSpider(PostsSpider):
         r"douyin\.com/aweme/v1/web/(general/search/(single|stream)|search/item|aweme/detail|comment/list(/reply)?)/?$"
     )
     places = re.compile(r"^www\.douyin\.com/(search|video|note)/")
+    data_pages = re.compile(r"^www\.douyin\.com/(video|note)/\d+$")
     state_mark = b"RENDER_DATA"
     post_kind = "video"
     search_path = re.compile(r"/search/(single|stream|item)/?$")

@@ -17,6 +17,7 @@ class XiaohongshuSpider(PostsSpider):
     platform = "xiaohongshu"
     listens = re.compile(r"xiaohongshu\.com/api/sns/web/v\d/(search/notes|feed|comment/page|comment/sub/page)$")
     places = re.compile(r"^www\.xiaohongshu\.com/(search_result|explore)(/|$)")
+    data_pages = re.compile(r"^www\.xiaohongshu\.com/explore/[0-9a-f]{24}$")
     state_mark = b"window.__INITIAL_STATE__"
     post_kind = "post"
     search_path = re.compile(r"/search/notes$")

@@ -53,13 +53,16 @@ class Demo:
         )
 
     def settings(self, web: Mapping[str, Any]) -> Settings:
-        """Settings of a service that collects from the replica and tells the fake bots and the desk."""
+        """Settings of a service that collects from the replica and tells the fake bots and the desk.
+
+        ``web`` holds the page's port, for the links in alerts.
+        """
         return load_settings(
             self._home,
             brand=_BRAND,
             web=dict(web),
             crawl=self._crawl(),
-            alerts=self._alerts(),
+            alerts=self._alerts(f"http://127.0.0.1:{web['port']}/"),
             schedule={"crawl_every": CRAWL_EVERY, "tick_every": 1.0},
         )
 
@@ -79,10 +82,10 @@ class Demo:
         manners = {"pause": (0.0, 0.05), "requests_per_hour": 100_000, "pages_per_run": 5_000}
         return {name: {"bases": bases[name], "targets": wanted[name], **manners} for name in wanted}
 
-    def _alerts(self) -> dict[str, Any]:
+    def _alerts(self, page: str) -> dict[str, Any]:
         base, bots, desk = self.server.base_url, self.server.bots, self.server.desk
         return {
-            "base_url": "",
+            "base_url": page,
             "channels": [
                 {"name": "企业微信群", "type": "wecom", "url": bots.webhook_url("wecom", base)},
                 {

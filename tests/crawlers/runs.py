@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import crawlers.ledger
 from crawlers.config import Platform, crawl_settings
 from crawlers.ledger import PlatformBook, PlatformStatus
-from crawlers.run import Job, Report, run
+from crawlers.run import Job, Report, load_job, run
 from ingest.clock import SystemClock
 from ingest.coverage import Coverage, coverage_from_json
 from ingest.dead_letters import DeadLetter, DeadLetters
@@ -19,6 +20,7 @@ from ingest.log.sqlite import SqliteLog
 from ingest.mention import Mention, mention_from_json
 from ingest.relevance import Brand
 from ingest.state import Base, make_engine
+from tests.crawlers.refusals import refused_in_child, refused_in_one_browser
 from tests.processes import Child, Nursery
 
 SHARED = (
@@ -36,11 +38,7 @@ assert crawlers.ledger  # its tables are declared on Base
 
 def run_in_child(platform: Platform, config: str, report: str) -> None:
     """What a forked child does: one run, its report into a file."""
-    from crawlers.run import _log_to_stderr, load_job
-
-    job = load_job(Path(config))
-    _log_to_stderr(job.log_level)
-    done = run(platform, job)
+    done = run(platform, load_job(Path(config)))
     Path(report).write_text(done.model_dump_json(), encoding="utf-8")
     raise SystemExit(done.exit_code)
 
@@ -83,6 +81,24 @@ class Home:
         report = Report.model_validate_json(self._report(platform).read_bytes())
         assert code == report.exit_code
         return report
+
+    def refused(
+        self, platform: Platform, base_url: str, answers: list[str], *, one_browser: bool = False, seconds: float = 110
+    ) -> list[dict[str, Any]]:
+        """Run once for each of the replica's answers; how each run ended (see :mod:`tests.crawlers.refusals`)."""
+        config, out = self.path / f"{platform}.job.json", self.path / f"{platform}.refused.json"
+        config.write_text(self.job.model_dump_json(), encoding="utf-8")
+        child = self._nursery.start(
+            refused_in_one_browser if one_browser else refused_in_child,
+            platform,
+            str(config),
+            base_url,
+            answers,
+            str(out),
+        )
+        assert child.wait(seconds) == 0
+        found: list[dict[str, Any]] = json.loads(out.read_bytes())
+        return found
 
     def _report(self, platform: Platform) -> Path:
         return self.path / f"{platform}.report.json"

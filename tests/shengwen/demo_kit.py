@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,15 @@ from shengwen.demo.story import Story
 
 START = datetime(2026, 11, 22, 6, tzinfo=UTC)
 SEED = 7
+
+
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Loading the system's certificates takes a client longer than its whole test; nothing here speaks TLS."""
+
+
+def plain_client(base_url: str = "") -> httpx.Client:
+    """A client for loopback."""
+    return httpx.Client(timeout=10, base_url=base_url, verify=PLAIN)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ingest.clock import ManualClock
 from shengwen.demo.bots import CHANNELS, ERRORS, BotKeys, Bots, Channel, dingtalk_sign, feishu_sign
 from shengwen.demo.server import DemoServer
 from shengwen.demo.story import Story
-from tests.shengwen.demo_kit import START
+from tests.shengwen.demo_kit import START, plain_client
 
 Said = dict[str, Any]
 
@@ -36,7 +36,7 @@ def bots(server: tuple[DemoServer, ManualClock]) -> Iterator[Bots]:
 
 @pytest.fixture
 def client(server: tuple[DemoServer, ManualClock]) -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=10, base_url=server[0].base_url) as made:
+    with plain_client(server[0].base_url) as made:
         yield made
 
 

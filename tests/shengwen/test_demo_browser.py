@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +16,7 @@ from shengwen.demo.items import Item
 from shengwen.demo.server import DemoServer
 from tests.shengwen.demo_kit import serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +26,14 @@ def demo() -> Iterator[DemoServer]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(chromium: Path) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     args = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     if os.geteuid() == 0:
         args.append("--no-sandbox")
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+        made = playwright.chromium.launch(executable_path=str(chromium), args=args)
         yield made
         made.close()
 

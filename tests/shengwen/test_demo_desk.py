@@ -15,7 +15,7 @@ from ingest.clock import ManualClock
 from shengwen.demo.desk import OUTAGES, STATUSES, Desk, Entry
 from shengwen.demo.server import DemoServer
 from shengwen.demo.story import Story
-from tests.shengwen.demo_kit import START
+from tests.shengwen.demo_kit import START, plain_client
 
 TICKET: dict[str, Any] = {
     "key": "T-1",
@@ -84,7 +84,7 @@ def client(clock: ManualClock, moved: list[str]) -> Iterator[httpx.Client]:
 
     with (
         DemoServer(Story(1, START), clock, desk=Desk(clock, on_status=note)) as demo,
-        httpx.Client(base_url=demo.base_url, timeout=10) as made,
+        plain_client(demo.base_url) as made,
     ):
         yield made
 
@@ -97,12 +97,17 @@ def send(
     *,
     off: int = 0,
     secret: str = "demo-desk-secret",
-    **headers: str,
+    event: str | None = None,
+    signature: str | None = None,
 ) -> httpx.Response:
     body = orjson.dumps(message)
     stamp = str(int(clock.now().timestamp()) + off)
     sign = hmac.new(secret.encode(), stamp.encode() + b"." + body, sha256).hexdigest()
-    sent = {"X-Signature": f"t={stamp},v1={sign}", "X-Event-Id": f"e-{key}", "Idempotency-Key": key} | headers
+    sent = {
+        "X-Signature": f"t={stamp},v1={sign}" if signature is None else signature,
+        "X-Event-Id": f"e-{key}" if event is None else event,
+        "Idempotency-Key": key,
+    }
     return client.post("/desk/api/tickets", content=body, headers=sent)
 
 
@@ -115,7 +120,7 @@ def test_a_ticket_is_created_once_whatever_is_repeated(client: httpx.Client, clo
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     assert first.json()["id"] == "D-000001"
-    assert httpx.get(first.json()["url"]).status_code == 200
+    assert client.get(first.json()["url"]).status_code == 200
     assert len(client.get("/desk/tickets.json").json()["tickets"]) == 1
 
 
@@ -139,16 +144,10 @@ def test_alerts_are_taken_beside_tickets(client: httpx.Client, clock: ManualCloc
 
 
 @pytest.mark.parametrize(
-    "headers",
-    [
-        {"X-Signature": ""},
-        {"X-Signature": "t=1,v1=" + "0" * 64},
-        {"X-Signature": "t=1732255200"},
-        {"X-Signature": f"t={int(START.timestamp())},v1={'a' * 64}"},
-    ],
+    "signature", ["", "t=1,v1=" + "0" * 64, "t=1732255200", f"t={int(START.timestamp())},v1={'a' * 64}"]
 )
-def test_a_wrong_signature_is_refused(client: httpx.Client, clock: ManualClock, headers: dict[str, str]) -> None:
-    assert send(client, clock, "k", created(TICKET), **headers).status_code == 401
+def test_a_wrong_signature_is_refused(client: httpx.Client, clock: ManualClock, signature: str) -> None:
+    assert send(client, clock, "k", created(TICKET), signature=signature).status_code == 401
 
 
 def test_an_old_early_or_foreign_signature_is_refused(client: httpx.Client, clock: ManualClock) -> None:
@@ -160,14 +159,9 @@ def test_an_old_early_or_foreign_signature_is_refused(client: httpx.Client, cloc
 
 def test_headers_and_contract_are_required(client: httpx.Client, clock: ManualClock) -> None:
     assert send(client, clock, "", created(TICKET)).status_code == 400
-    assert send(client, clock, "k", created(TICKET), **{"X-Event-Id": ""}).status_code == 400
-    for message in (
-        {},
-        [],
-        {"version": 2, "type": "ticket.created", "ticket": TICKET},
-        created(TICKET, "nonsense"),
-        created({}),
-    ):
+    assert send(client, clock, "k", created(TICKET), event="").status_code == 400
+    odd: tuple[object, ...] = ({}, [], created(TICKET) | {"version": 2}, created(TICKET, "nonsense"), created({}))
+    for message in odd:
         assert send(client, clock, "k", message).status_code == 422
     assert send(client, clock, "big", {"x": "a" * 600_000}).status_code == 413
 

@@ -16,7 +16,7 @@ from shengwen.demo.cast import K20, PLATFORMS, TARGETS, Platform
 from shengwen.demo.items import Item
 from shengwen.demo.server import DemoServer
 from shengwen.demo.settings import real_url
-from tests.shengwen.demo_kit import Taken, Visitor, serving
+from tests.shengwen.demo_kit import Taken, Visitor, plain_client, serving
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def demo() -> Iterator[DemoServer]:
 
 @pytest.fixture
 def visitor(demo: DemoServer) -> Iterator[Visitor]:
-    with httpx.Client(timeout=10) as client:
+    with plain_client() as client:
         yield Visitor(demo, client)
     for platform in PLATFORMS:
         demo.switches.set(platform)

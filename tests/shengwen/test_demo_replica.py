@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from ingest.clock import ManualClock
@@ -19,7 +18,7 @@ from shengwen.demo.phrases import bank, lines
 from shengwen.demo.replica.jd_records import old_comment
 from shengwen.demo.server import DemoServer
 from shengwen.demo.settings import PREFIXES, platform_bases, real_url
-from tests.shengwen.demo_kit import START, Visitor, serving
+from tests.shengwen.demo_kit import START, Visitor, plain_client, serving
 
 ITEM, SELLER = TARGETS.tmall_items[0].item_id, TARGETS.tmall_items[0].seller_id
 
@@ -37,7 +36,7 @@ def demo(served: tuple[DemoServer, ManualClock]) -> DemoServer:
 
 @pytest.fixture
 def visitor(demo: DemoServer) -> Iterator[Visitor]:
-    with httpx.Client(timeout=10) as client:
+    with plain_client() as client:
         yield Visitor(demo, client)
 
 

@@ -11,7 +11,12 @@ from ingest.clock import ManualClock
 from ingest.errors import Unavailable
 from shengwen.demo.server import DemoServer
 from shengwen.demo.story import Story
-from tests.shengwen.demo_kit import START
+from tests.shengwen.demo_kit import START, plain_client
+
+
+def fetch(url: str) -> httpx.Response:
+    with plain_client() as client:
+        return client.get(url)
 
 
 def make(port: int = 0) -> DemoServer:
@@ -23,11 +28,11 @@ def test_it_serves_between_start_and_stop_and_can_start_again() -> None:
     for _ in range(2):
         demo.start()
         demo.start()
-        assert httpx.get(f"{demo.base_url}/robots.txt").status_code == 200
+        assert fetch(f"{demo.base_url}/robots.txt").status_code == 200
         demo.stop()
         demo.stop()
         with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{demo.base_url}/robots.txt")
+            fetch(f"{demo.base_url}/robots.txt")
     assert not any(thread.name == "demo-server" for thread in threading.enumerate())
 
 
@@ -38,6 +43,6 @@ def test_a_taken_port_is_unavailable() -> None:
 
 def test_an_open_connection_does_not_keep_it_from_stopping() -> None:
     with make() as demo:
-        client = httpx.Client()
+        client = plain_client()
         client.get(f"{demo.base_url}/")
     client.close()

@@ -12,7 +12,7 @@ import pytest
 from shengwen.demo.cast import K20, PLATFORMS, TARGETS, Platform
 from shengwen.demo.server import DemoServer
 from shengwen.demo.settings import LOGIN_COOKIES, LOGIN_PATHS, real_url
-from tests.shengwen.demo_kit import Visitor, serving
+from tests.shengwen.demo_kit import Visitor, plain_client, serving
 
 PAGES: dict[Platform, str] = {
     "jd": f"/jd/item/{K20.jd_skus[0]}.html",
@@ -38,7 +38,7 @@ def demo(server: DemoServer) -> Iterator[DemoServer]:
 
 @pytest.fixture
 def visitor(demo: DemoServer) -> Iterator[Visitor]:
-    with httpx.Client(timeout=10) as client:
+    with plain_client() as client:
         yield Visitor(demo, client)
 
 
@@ -47,8 +47,8 @@ def ask(visitor: Visitor, platform: Platform) -> httpx.Response:
     client, bases, root = visitor.client, visitor.bases, visitor.demo.base_url
     if platform == "jd":
         url = f"{bases['jd']['club.jd.com']}/comment/productPageComments.action"
-        query = {"callback": "cb", "productId": K20.jd_skus[0], "page": 0}
-        return client.get(url, params=query, headers={"referer": f"{root}{PAGES['jd']}"})
+        asked: dict[str, str | int] = {"callback": "cb", "productId": K20.jd_skus[0], "page": 0}
+        return client.get(url, params=asked, headers={"referer": f"{root}{PAGES['jd']}"})
     if platform == "tmall":
         item = TARGETS.tmall_items[0]
         query = f"itemId={item.item_id}&sellerId={item.seller_id}&currentPage=1&callback=jsonp9"

@@ -1,0 +1,23 @@
+"""Everything a spider works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crawlers.config import CrawlSettings
+from crawlers.ledger import Ledger, PlatformBook
+from crawlers.pipeline import Pipeline
+from ingest.clock import Clock
+from ingest.log.base import EventLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """One run's settings, log, memory and way into the log."""
+
+    settings: CrawlSettings
+    log: EventLog
+    ledger: Ledger
+    book: PlatformBook
+    pipeline: Pipeline
+    clock: Clock

@@ -1,0 +1,152 @@
+"""Xiaohongshu and Douyin against the replica, read by a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from crawlers.config import Platform
+from crawlers.payload import STOP_SIGNALS
+from shengwen.demo.settings import LOGIN_COOKIES
+from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.runs import Home
+from tests.processes import KILLED, Nursery, wait_until
+
+PLATFORMS: tuple[Platform, ...] = ("xiaohongshu", "douyin")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
+
+
+@pytest.fixture
+def replica() -> Iterator[Replica]:
+    with running_replica() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
+    return Home(tmp_path / "home", spider_nursery)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_posts_with_all_comments_and_replies_are_streamed_and_news_are_picked_up(
+    replica: Replica, home: Home, tmp_path: Path, platform: Platform
+) -> None:
+    """As somebody who has logged in by hand: the platform shows nothing to others."""
+    keywords = replica.keywords(platform)[:1]
+    truth = replica.found_by(platform, keywords)
+    session = a_session(tmp_path / "session.json", platform)
+    replica.demo.switches.set(platform, login=True)
+    home.configure(**{platform: replica.settings(platform, keywords, storage_state=str(session))})
+    report = home.crawl(platform)
+    assert report.status == "complete", report.reason
+    assert set(home.ids()) == truth
+    assert set(home.ids().values()) == {1}
+    assert any(":comment:" in (mention.parent_id or "") for mention in home.streamed())  # replies were unfolded
+    kept = orjson.loads(session.read_bytes())
+    assert LOGIN_COOKIES[platform] in {cookie["name"] for cookie in kept["cookies"]}
+    assert session.stat().st_mode & 0o077 == 0
+
+    replica.clock.advance(timedelta(days=26).total_seconds())
+    later = replica.found_by(platform, keywords)
+    assert later > truth
+    again = home.crawl(platform)
+    assert again.status == "complete"
+    assert sum(record.new for record in again.coverage) == len(later - truth)
+    assert set(home.ids()) == later
+    assert set(home.ids().values()) == {1}
+
+
+def a_session(path: Path, platform: Platform) -> Path:
+    """What ``shengwen login`` leaves behind."""
+    cookie = {"name": LOGIN_COOKIES[platform], "value": "demo-session", "domain": "127.0.0.1", "path": "/"}
+    flags = {"expires": time.time() + 3600, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+    path.write_bytes(orjson.dumps({"cookies": [cookie | flags], "origins": []}))
+    return path
+
+
+@pytest.mark.parametrize(("platform", "gone"), [("xiaohongshu", "gone_510000"), ("douyin", "gone")])
+def test_every_refusal_stops_the_browser_at_once_and_what_is_gone_does_not(
+    replica: Replica, home: Home, platform: Platform, gone: str
+) -> None:
+    keywords = replica.keywords(platform)[1:]
+    home.configure(**{platform: replica.settings(platform, keywords, timeout=2, pages_per_run=999)})
+    meant = replica.demo.switches.names(platform)
+    refusals = [name for name, signals in meant.items() if not {"ok", "empty", "gone"} & set(signals)]
+    runs = home.refused(platform, replica.demo.base_url, [*refusals, gone], one_browser=True)
+    assert [run["answer"] for run in runs] == [*refusals, gone]
+    assert runs.pop()["signal"] == ""
+    assert len(runs) >= 12
+    for run in runs:
+        assert run["signal"] in STOP_SIGNALS, run
+        assert len(run["hits"]) <= 2, run  # the page, and what it loads or is led to
+
+
+def test_a_refused_run_is_told_once_and_not_repeated(replica: Replica, home: Home) -> None:
+    home.configure(douyin=replica.settings("douyin", replica.keywords("douyin")))
+    replica.demo.switches.set("douyin", answer="verification_nil")
+    report = home.crawl("douyin")
+    assert (report.status, report.signal) == ("stopped", "verification")
+    assert home.status("douyin").needs_person
+    replica.hits.clear()
+    assert home.crawl("douyin").status == "stopped"
+    assert replica.hits == []
+    assert [record.status for record in home.coverage()] == ["stopped"]
+
+
+def test_kill_9_in_the_middle_loses_nothing_and_leaves_no_browser_behind(replica: Replica, home: Home) -> None:
+    keywords = replica.keywords("xiaohongshu")
+    home.configure(xiaohongshu=replica.settings("xiaohongshu", keywords))
+    child = home.begin("xiaohongshu")
+    wait_until(lambda: sum(path.endswith("/comment/page") for path in replica.hits) >= 2, 60)
+    family = descendants(child.pid)
+    assert family
+    child.signal(signal.SIGKILL)
+    assert child.wait() == KILLED
+    wait_until(lambda: not any(alive(pid) for pid in family), 20, "the end of the browser")
+    assert home.crawl("xiaohongshu").status == "complete"
+    assert set(home.ids()) == replica.found_by("xiaohongshu", keywords)
+    assert set(home.ids().values()) == {1}
+
+
+def test_sigterm_closes_the_browser_and_keeps_what_was_read(replica: Replica, home: Home) -> None:
+    home.configure(douyin=replica.settings("douyin", replica.keywords("douyin")))
+    child = home.begin("douyin")
+    wait_until(lambda: any(path.endswith("/comment/list/") for path in replica.hits), 60)
+    family = descendants(child.pid)
+    child.signal(signal.SIGTERM)
+    assert child.wait(30) == 0
+    assert [record.status for record in home.coverage()] == ["partial"]
+    assert home.ids()
+    wait_until(lambda: not any(alive(pid) for pid in family), 10, "the end of the browser")
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process that this one started, and theirs."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found: set[int] = set()
+    layer = {pid}
+    while layer:
+        layer = {child for child, parent in parents.items() if parent in layer}
+        found |= layer
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z" and os.path.exists(f"/proc/{pid}")
