@@ -49,7 +49,8 @@ VERIFICATIONS: Final = {
     "better": "变好了", "no_change": "没有变化", "worse": "变差了", "too_few": "样本太少，说不准",
 }  # fmt: skip
 FIGURES: Final = {
-    "before": "整改前", "after": "整改后", "ratio": "之后是之前的", "low": "区间下限", "high": "区间上限", "days": "天数",
+    "before": "整改前", "after": "整改后", "ratio": "之后是之前的", "low": "区间下限", "high": "区间上限",
+    "days": "天数",
 }  # fmt: skip
 CLOCKS: Final = {"first_response": "首次响应", "plan": "整改方案", "done": "整改完成"}
 LEVEL_CLASSES: Final = {"一级": "l1", "二级": "l2", "三级": "l3"}
