@@ -45,6 +45,13 @@ SIGNALS: Final = {
     "ok": "正常", "empty": "没有内容", "login_required": "要求登录", "verification": "要求验证", "throttled": "被限速",
     "blocked": "被拒绝", "gone": "已不存在", "unknown": "看不懂的页面",
 }  # fmt: skip
+VERIFICATIONS: Final = {
+    "better": "变好了", "no_change": "没有变化", "worse": "变差了", "too_few": "样本太少，说不准",
+}  # fmt: skip
+FIGURES: Final = {
+    "before": "整改前", "after": "整改后", "ratio": "之后是之前的", "low": "区间下限", "high": "区间上限",
+    "days": "天数",
+}  # fmt: skip
 CLOCKS: Final = {"first_response": "首次响应", "plan": "整改方案", "done": "整改完成"}
 LEVEL_CLASSES: Final = {"一级": "l1", "二级": "l2", "三级": "l3"}
 WEEKDAYS: Final = "一二三四五六日"
@@ -166,6 +173,16 @@ def p_value(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}" if p < 0.01 else f"p = {p:.2f}"
 
 
+def verification(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(what, value) of how an improvement worked: the verdict first, then its figures."""
+    lines = [("结论", VERIFICATIONS.get(str(result.get("verdict")), clean(str(result.get("verdict")))))]
+    for name, value in result.items():
+        if name != "verdict" and value is not None:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            lines.append((FIGURES.get(name, clean(name)), decimal(value, 2) if number else short(str(value), 200)))
+    return lines
+
+
 def tag_name(tag: str) -> str:
     """The part of 组/标签 that people say."""
     return clean(tag.rpartition("/")[2])
@@ -193,6 +210,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": percent,
     "rate": rate,
     "p_value": p_value,
+    "verification": verification,
     "tag_name": tag_name,
     "tag_group": tag_group,
     "kind_name": _named(KINDS),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -40,6 +41,7 @@ class Site:
     url: str
     browser: Browser
     noises: list[str] = field(default_factory=list)
+    cookies: list[Any] = field(default_factory=list)
 
     def alert_key(self) -> str:
         return next(one.key for one in self.world.deps.reader.alerts() if one.kind == "spike")
@@ -66,12 +68,15 @@ class Site:
 
     @contextmanager
     def user(self, size: tuple[int, int] = DESKTOP, *, scripts: bool = True) -> Iterator[Page]:
-        """A browser that has logged in through the form."""
+        """A browser that has logged in; through the form the first time, then with the cookie it was given."""
         with self.visitor(size, scripts=scripts) as page:
+            page.context.add_cookies(self.cookies)
             page.goto(f"{self.url}/")
-            page.get_by_label("密码").fill(self.world.password)
-            page.get_by_role("button", name="登录").click()
-            page.wait_for_url(f"{self.url}/")
+            if not self.cookies:
+                page.get_by_label("密码").fill(self.world.password)
+                page.get_by_role("button", name="登录").click()
+                page.wait_for_url(f"{self.url}/")
+                self.cookies = list(page.context.cookies())
             yield page
 
 

@@ -269,6 +269,10 @@ def test_root_cause_and_measure_are_kept(world: World) -> None:
     for piece in (*(f'value="{why}"' for why in whys), "每班点检焊机", 'value="王工"', 'value="2026-03-20"'):
         assert piece in page
     assert post(client, f"/tickets/{key}/cause", what="x", owner="y", due="三月").status_code == 400
+    world.tickets.set_verification(key, {"verdict": "better", "before": 3.2, "after": 0.4}, by="系统")
+    page = client.get(f"/tickets/{key}").text
+    for piece in ("<dt>结论</dt><dd>变好了</dd>", "<dt>整改前</dt><dd>3.2</dd>", "<dt>整改后</dt><dd>0.4</dd>"):
+        assert piece in page
 
 
 def test_deadlines_turn_orange_and_red(world: World) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,14 +124,28 @@ def post(client: httpx.Client, path: str, page: str = "/account", **data: Any) -
     return client.post(path, data={"csrf": token_in(client.get(page).text), **data}, follow_redirects=False)
 
 
+@cache
+def _prepared() -> tuple[bytes, str]:
+    """A state database with its tables and its user, made once; and the password."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.db"
+        engine = make_engine(f"sqlite:///{path}")
+        Base.metadata.create_all(engine)
+        password = ensure_admin(engine, ManualClock(NOW))
+        engine.dispose()
+        assert password is not None
+        return path.read_bytes(), password
+
+
 @contextmanager
 def open_world(
     folder: Path, *, now: datetime = NOW, alerts: AlertSettings = SETTINGS, **settings: Any
 ) -> Iterator[World]:
     """Empty stores and their pages."""
     clock = ManualClock(now)
+    prepared, password = _prepared()
+    (folder / "state.db").write_bytes(prepared)
     engine = make_engine(f"sqlite:///{folder / 'state.db'}")
-    Base.metadata.create_all(engine)
     with SqliteIndex(folder / "index.db", clock) as index, SqliteLog(folder / "log.db", clock=clock) as log:
         tickets = Tickets(engine, alerts, clock)
         desk = AlertEngine(engine, alerts, clock)
@@ -152,8 +168,6 @@ def open_world(
             health=lambda: health,
             left_out=lambda: ("没有找到 Chromium，小红书和抖音不会采集。",),
         )
-        password = ensure_admin(engine, clock)
-        assert password is not None
         try:
             yield World(
                 clock=clock,
