@@ -116,6 +116,8 @@ class PlatformSettings(_Plain):
       that edits deep in it are found.
     * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
+    * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
+      leave memory behind.
     * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
@@ -132,6 +134,7 @@ class PlatformSettings(_Plain):
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     questions: bool = True
+    pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
