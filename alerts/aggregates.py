@@ -116,7 +116,7 @@ def read_negatives(
                 rows.c.bucket < end,
                 rows.c.negative > 0,
             )
-        ).tuples()
+        )
 
 
 def read_cells(
@@ -129,7 +129,7 @@ def read_cells(
             select(rows.c.scope_id, rows.c.bucket, rows.c.total, rows.c.negative).where(
                 rows.c.scope_id.in_(scopes[start : start + _CHUNK]), rows.c.bucket >= first, rows.c.bucket < end
             )
-        ).tuples()
+        )
 
 
 def read_sums(connection: Connection, scopes: Sequence[int], first: int, end: int) -> dict[int, tuple[int, int]]:

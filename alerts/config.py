@@ -134,6 +134,8 @@ class ChannelSettings(_Settings):
     url: SecretStr
     secret: SecretStr | None = None
     levels: tuple[Level, ...] = ("一级",)
+    always: bool = False
+    """Gets a copy of its own, besides standing in for the channels before it."""
     mobiles: tuple[str, ...] = ()
     keyword: str = ""
 

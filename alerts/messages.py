@@ -10,7 +10,7 @@ import orjson
 
 from alerts.channels.base import Message, MessageType
 from alerts.config import AlertSettings
-from alerts.read import Explanation, Lift
+from alerts.explanation import Explanation, Lift
 from alerts.scopes import source_name
 from ingest.clock import BEIJING
 
@@ -53,6 +53,8 @@ def alert_lines(incident: Mapping[str, Any], explanation: Explanation) -> list[s
             f"预期 {number(incident['expected'])} 条（95% 区间 {number(incident['low'])}–{number(incident['high'])}），"
             f"{incident['test']}，p={incident['p']:.1g}，严重度 {number(incident['severity'])}/10"
         )
+    elif incident["kind"] == "silence":
+        lines.append("这个来源没有在采集：现在的安静不代表没有问题")
     else:
         lines.append(f"{number(incident['observed'])} 条相关内容，严重度 {number(incident['severity'])}/10")
     for name, values in (
@@ -66,7 +68,7 @@ def alert_lines(incident: Mapping[str, Any], explanation: Explanation) -> list[s
     lines.append(f"开始于 {local(incident['started_at'])}")
     lines += [f"> {source_name(q.source)}：{q.text}" for q in explanation.quotes]
     if explanation.counter:
-        lines.append(f"也请注意：{'；'.join(explanation.counter)}")
+        lines.append(f"请注意：{'；'.join(explanation.counter)}")
     return lines
 
 

@@ -71,8 +71,12 @@ def enqueue(connection: Connection, message: Message, *, route: Sequence[str], s
 def enqueue_alert(
     connection: Connection, settings: AlertSettings, message: Message, *, stream: str, now: datetime
 ) -> None:
-    """To the chain of channels of the message's level, and to every desk that wants alerts."""
-    enqueue(connection, message, route=chain(settings, message.level), stream=stream, now=now)
+    """To the chain of channels of the message's level, to each channel that always gets its own, to desks that want it."""
+    route = chain(settings, message.level)
+    enqueue(connection, message, route=route, stream=stream, now=now)
+    for channel in settings.channels:
+        if channel.always and message.level in channel.levels and channel.name != route[0]:
+            enqueue(connection, message, route=[channel.name], stream=stream, now=now)
     for system in settings.ticket_systems:
         if system.alerts:
             enqueue(connection, message, route=[system.name], stream=stream, now=now)

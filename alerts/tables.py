@@ -71,6 +71,7 @@ class Fact(Base):
     severity: Mapped[float] = mapped_column(Float)
     author: Mapped[str | None] = mapped_column(String(200), index=True)
     reach: Mapped[int] = mapped_column(BigInteger)
+    likes: Mapped[int] = mapped_column(BigInteger)
     simhash: Mapped[int | None] = mapped_column(BigInteger)
     genuine: Mapped[bool] = mapped_column(Boolean)
     negative: Mapped[bool] = mapped_column(Boolean)

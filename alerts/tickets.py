@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, RowMapping, func, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from alerts import deadlines
-from alerts.config import RANK, AlertSettings, Department, Level
-from alerts.messages import INTENTS, local, notice_message, ticket_message
-from alerts.outbox import chain, enqueue, enqueue_ticket
-from alerts.tables import Ticket, TicketEvent, TicketEvidence, TicketLink, TicketStep, table
+from alerts.config import RANK, AlertSettings, Level
+from alerts.messages import ticket_message
+from alerts.outbox import enqueue_ticket
+from alerts.tables import Ticket, TicketEvent, TicketEvidence, TicketLink, table
 from alerts.upsert import upsert
 from ingest.clock import Clock
 from ingest.errors import UserError
@@ -36,9 +35,6 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 """What may follow what. Questions, praise and suggestions may also be closed from anywhere."""
 
-ESCALATE = "督办"
-_CLOCK_DONE = {"first_response": "responded_at", "plan": "planned_at", "done": "done_at"}
-
 
 def ticket_key(seed: str) -> str:
     """The key of the ticket for a mention or an incident: the same seed, the same ticket."""
@@ -47,7 +43,7 @@ def ticket_key(seed: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NewTicket:
-    """What a ticket begins with. ``evidence`` are facts (mappings with mention_id, excerpt, url, created_at, reach)."""
+    """What a ticket begins with. ``evidence`` are facts (mappings with mention_id, excerpt, url, created_at, likes)."""
 
     seed: str
     level: Level
@@ -92,7 +88,7 @@ def open_ticket(connection: Connection, settings: AlertSettings, new: NewTicket,
             "platform": new.platform,
             "link": new.link,
             "text": new.text,
-            "likes": max((int(e["reach"]) for e in new.evidence), default=0),
+            "likes": max((int(e["likes"]) for e in new.evidence), default=0),
             "count": len(new.evidence),
             "mention_id": new.mention_id,
             "incident_id": new.incident_id,
@@ -125,7 +121,7 @@ def add_evidence(
     added = _insert_evidence(connection, ticket, facts, now)
     if added:
         row = _row(connection, ticket)
-        likes = max([int(row["likes"]), *(int(fact["reach"]) for fact in facts)])
+        likes = max([int(row["likes"]), *(int(fact["likes"]) for fact in facts)])
         connection.execute(
             update(tickets)
             .where(tickets.c.id == ticket)
@@ -202,7 +198,7 @@ def _tell_later(connection: Connection, settings: AlertSettings, row: Mapping[st
 def _insert_evidence(connection: Connection, ticket: int, facts: Sequence[Mapping[str, Any]], now: datetime) -> int:
     rows = table(TicketEvidence)
     ids = [fact["mention_id"] for fact in facts]
-    held = set()
+    held: set[str] = set()
     for start in range(0, len(ids), 500):
         chosen = select(rows.c.mention_id).where(
             rows.c.ticket_id == ticket, rows.c.mention_id.in_(ids[start : start + 500])
@@ -225,25 +221,15 @@ def _insert_evidence(connection: Connection, ticket: int, facts: Sequence[Mappin
     return len(fresh)
 
 
-def _row(connection: Connection, ticket: int) -> RowMapping:
+def _row(connection: Connection, ticket: int) -> dict[str, Any]:
     tickets = table(Ticket)
-    return connection.execute(select(tickets).where(tickets.c.id == ticket)).mappings().one()
+    return dict(connection.execute(select(tickets).where(tickets.c.id == ticket)).mappings().one())
 
 
-def _evidence(connection: Connection, ticket: int) -> Sequence[RowMapping]:
+def _evidence(connection: Connection, ticket: int) -> list[dict[str, Any]]:
     rows = table(TicketEvidence)
     newest = select(rows).where(rows.c.ticket_id == ticket).order_by(rows.c.created_at.desc(), rows.c.mention_id)
-    return connection.execute(newest.limit(50)).mappings().all()
-
-
-@dataclass(frozen=True, slots=True)
-class _Notice:
-    key: str
-    level: str
-    title: str
-    lines: tuple[str, ...]
-    ticket: str
-    department: str
+    return [dict(row) for row in connection.execute(newest.limit(50)).mappings()]
 
 
 class Tickets:
@@ -348,122 +334,11 @@ class Tickets:
             )
 
     def due_steps(self, now: datetime | None = None) -> int:
-        """Warn about deadlines that come near or passed; how many warnings were written.
+        """Warn about deadlines that come near or passed; see :func:`alerts.reminders.due_steps`."""
+        from alerts.reminders import due_steps
 
-        Of the steps of one clock that passed since the last look only the latest is told. Many at once for one
-        department (after a stop, or when the clock was wrong) are folded into one message.
-        """
-        now = now or self._clock.now()
         with self._engine.begin() as connection:
-            tickets = table(Ticket)
-            due = (
-                select(tickets)
-                .where(tickets.c.step_at <= now, tickets.c.status != CLOSED)
-                .order_by(tickets.c.step_at)
-                .limit(2000)
-                .with_for_update()
-            )
-            notices: dict[str, list[_Notice]] = defaultdict(list)
-            for row in connection.execute(due).mappings().all():
-                for notice in self._steps(connection, row, now):
-                    notices[notice.department].append(notice)
-            for department, found in notices.items():
-                self._tell(connection, department, found, now)
-        return sum(len(found) for found in notices.values())
-
-    def _steps(self, connection: Connection, row: Mapping[str, Any], now: datetime) -> Iterable[_Notice]:
-        steps = table(TicketStep)
-        told = {
-            (step.clock, step.step)
-            for step in connection.execute(
-                select(steps.c.clock, steps.c.step).where(
-                    steps.c.ticket_id == row["id"], steps.c.round == row["reopened"]
-                )
-            )
-        }
-        later: list[datetime] = []
-        fresh: list[dict[str, Any]] = []
-        notices: list[_Notice] = []
-        for clock in deadlines.clocks(row["level"], row["intent"], self._settings):
-            due = row[f"{clock.name}_due"]
-            if due is None or row[_CLOCK_DONE[clock.name]] is not None:
-                continue
-            moments = [
-                (f"{fraction:.0%}", clock.due(row["clock_start"], fraction)) for fraction in self._settings.warn_at
-            ]
-            # A level that rose may have left an earlier due than the clock says: the promise made first stands.
-            moments = [(step, min(moment, due)) for step, moment in moments]
-            passed = [step for step, moment in moments if moment <= now and (clock.name, step) not in told]
-            later += [moment for step, moment in moments if moment > now]
-            for step in passed:
-                fresh.append({"clock": clock.name, "step": step, "told": step == passed[-1]})
-            if passed:
-                notices.append(self._notice(row, clock.name, passed[-1], due, row["department"]))
-            if (clock.name, ESCALATE) not in told:
-                if now > due:
-                    fresh.append({"clock": clock.name, "step": ESCALATE, "told": True})
-                    superior = self._department(row["department"]).superior
-                    notices.append(self._notice(row, clock.name, ESCALATE, due, superior))
-                else:
-                    later.append(due + timedelta(seconds=1))
-        if fresh:
-            marks = {"ticket_id": row["id"], "round": row["reopened"], "at": now}
-            connection.execute(
-                upsert(connection, steps).on_conflict_do_nothing(), [{**marks, **step} for step in fresh]
-            )
-        connection.execute(
-            update(table(Ticket)).where(table(Ticket).c.id == row["id"]).values(step_at=min(later, default=None))
-        )
-        return notices
-
-    def _notice(self, row: Mapping[str, Any], clock: str, step: str, due: datetime, department: str) -> _Notice:
-        promise = deadlines.CLOCK_NAMES[clock]
-        if step == ESCALATE:
-            title = f"督办：{row['department']}的工单{promise}已超时"
-        elif step == "100%":
-            title = f"工单{promise}已到期"
-        else:
-            title = f"工单{promise}时限已用 {step}"
-        intent = INTENTS.get(row["intent"], row["intent"])
-        lines = (
-            f"{row['key']} {row['title']}",
-            f"{row['level']} · {intent} · {row['department']} · {row['status']}",
-            f"{promise}期限：{local(due)}",
-        )
-        key = f"{row['key']}:{clock}:{step}:{row['reopened']}"
-        return _Notice(key, row["level"], title, lines, row["key"], department)
-
-    def _department(self, name: str) -> Department:
-        return self._settings.departments.get(name) or Department()
-
-    def _tell(self, connection: Connection, name: str, notices: Sequence[_Notice], now: datetime) -> None:
-        department = self._department(name)
-        if len(notices) > self._settings.digest_above:
-            level = min((notice.level for notice in notices), key=lambda found: RANK[found])
-            lines = [f"{notice.title}：{notice.lines[0]}" for notice in notices[:20]]
-            if len(notices) > len(lines):
-                lines.append(f"另有 {len(notices) - len(lines)} 条，见工单页")
-            digest = sha256("\n".join(sorted(notice.key for notice in notices)).encode()).hexdigest()[:16]
-            title = f"{name}有 {len(notices)} 条工单时限提醒"
-            message = notice_message(
-                f"digest:{digest}", level, title, lines, "tickets", department.mobiles, self._settings
-            )
-            route = chain(self._settings, level, department.channel)
-            enqueue(connection, message, route=route, stream=f"digest:{digest}", now=now)
-            return
-        for notice in notices:
-            urgent = "一级" if notice.title.startswith(ESCALATE) else notice.level
-            message = notice_message(
-                notice.key,
-                notice.level,
-                notice.title,
-                notice.lines,
-                f"tickets/{notice.ticket}",
-                department.mobiles,
-                self._settings,
-            )
-            route = chain(self._settings, urgent, department.channel)
-            enqueue(connection, message, route=route, stream=f"notice:{notice.ticket}", now=now)
+            return due_steps(connection, self._settings, now or self._clock.now())
 
     def _store(self, key: str, column: str, value: object, by: str, what: str, detail: str) -> None:
         with self._engine.begin() as connection:
@@ -475,15 +350,9 @@ class Tickets:
             )
             note(connection, row["id"], now, by, what, detail)
 
-    def _locked(self, connection: Connection, key: str) -> RowMapping:
+    def _locked(self, connection: Connection, key: str) -> dict[str, Any]:
         tickets = table(Ticket)
         row = connection.execute(select(tickets).where(tickets.c.key == key).with_for_update()).mappings().first()
         if row is None:
             raise UserError(f"没有工单 {key}")
-        return row
-
-
-def open_count(connection: Connection) -> int:
-    """Tickets that are not closed."""
-    tickets = table(Ticket)
-    return int(connection.execute(select(func.count()).where(tickets.c.status != CLOSED)).scalar_one())
+        return dict(row)

@@ -1,4 +1,4 @@
-"""What kind of text it is, beside what it says: empty, filled in by the platform, advertising, copied, beside the point."""
+"""What kind of text it is, beside what it says: empty, filled in by the platform, advertising, copied, off topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from classify.fold import fold
 from classify.lexicon import Lexicon
 from classify.reading import Reading
 from classify.taxonomy import Taxonomy
-from classify.words import Words
+from classify.words import Words, masked
 
 _NOISE = re.compile(r"[\W_]+")
 _SYMBOLS = ("So", "Sk", "Sm", "Sc")
@@ -66,7 +66,7 @@ class FlagRules:
             lookalike = lookalike or bool(masks)
             for word in self._on_topic & clause.words.keys():
                 for hit in clause.words[word]:
-                    named = named or not any(mask.start <= hit.start and hit.end <= mask.end for mask in masks)
+                    named = named or not masked(hit, masks)
         return not named and (lookalike or len(_NOISE.sub("", reading.folded)) >= _DRIFTED)
 
     @staticmethod

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from classify.opinions import Opinion
 from classify.reading import Clause, Reading
+from classify.words import masked
 from ingest.analysis import Intent, SentimentLabel
 
 _ASKING_END = re.compile(r"[吗么呢嘛]$")
@@ -45,7 +46,7 @@ def escalates(reading: Reading) -> bool:
     for clause in reading.clauses:
         masks = clause.kinds.get("demand.not_escalation", ())
         for hit in clause.kinds.get("demand.escalation", ()):
-            if not any(mask.start <= hit.start and hit.end <= mask.end for mask in masks):
+            if not masked(hit, masks):
                 return True
     return False
 
@@ -57,7 +58,8 @@ def asking(reading: Reading) -> float:
         if clause.has("ask.rhetorical"):
             continue
         weight = 0.0
-        if clause.has("ask.strong"):
+        masks = clause.kinds.get("ask.not", ())
+        if any(not masked(hit, masks) for hit in clause.kinds.get("ask.strong", ())):
             weight = 2.0
         elif clause.has("ask.cues") and (clause.question or _ends_asking(reading.folded, clause)):
             weight = 1.5
@@ -95,7 +97,7 @@ def intent_of(
     if suggesting(reading) and not heavy:
         return "suggestion"
     asked = asking(reading)
-    if asked >= 1.5 and not heavy and not blamed and not (praised and asked < 2):
+    if asked >= 1.5 and not heavy and not blamed and not (asked < 2 and (praised or label == "positive")):
         return "question"
     if asked >= 2 and not (blamed and negative >= 0.6):
         return "question"

@@ -9,7 +9,7 @@ from pathlib import Path
 from classify.base import Classifier, Utterance
 from classify.features import judge
 from classify.flags import FlagRules, is_empty
-from classify.intent import Balance, balance, intent_of
+from classify.intent import Balance, asking, balance, intent_of
 from classify.opinions import Opinion, OpinionRules
 from classify.reading import MAX_READ, Reader, Reading
 from classify.safety import SafetyRules
@@ -20,7 +20,7 @@ from classify.taxonomy import Taxonomy
 from classify.words import Words
 from ingest.analysis import Analysis, Flag, Intent, Sentiment, SentimentLabel, TagOpinion
 
-_BATCH_CHARACTERS = 250_000
+_BATCH_CHARACTERS = 16_000
 _MOST_TAGS = 40
 _UNSURE = 0.5
 _CLOSE = 0.1
@@ -82,11 +82,13 @@ class LinearClassifier(Classifier):
         negative, neutral, positive = _with_rating(probabilities, reading.utterance.rating)
         sarcasm = self._flags.is_sarcasm(reading, blame)
         meant = any(danger.modality == "meant" for danger in dangers)
-        if sarcasm or (meant and negative < 0.6):
-            # The praise is not meant, or the harm outweighs it.
-            negative, neutral, positive = _towards_negative(negative, neutral, positive)
-            if sarcasm:
-                opinions = [opinion for opinion in opinions if opinion.sentiment != "positive"]
+        if sarcasm:
+            opinions = [opinion for opinion in opinions if opinion.sentiment != "positive"]
+        floor = _leaning(reading, opinions, praise, blame)
+        if sarcasm or meant:
+            floor = ("negative", 0.7)  # the praise is not meant, or the harm outweighs it
+        if floor is not None:
+            negative, neutral, positive = _at_least(negative, neutral, positive, *floor)
         advert = self._flags.is_advert(reading, negative)
         off_topic = not meant and self._flags.is_off_topic(reading, bool(opinions))
         sentiment = _sentiment(negative, neutral, positive)
@@ -143,7 +145,7 @@ class LinearClassifier(Classifier):
         ]
         if intent == "suggestion":
             tags += self._suggestion(opinions)
-        if intent == "praise" and label == "positive" and not any(o.sentiment == "positive" for o in opinions):
+        if intent == "praise" and label == "positive" and not opinions:
             default = self._taxonomy.defaults.praise
             if default is not None and default not in {tag.tag for tag in tags}:
                 tags.append(TagOpinion(tag=default, sentiment="positive", confidence=0.5, span=None))
@@ -199,12 +201,30 @@ def _with_rating(probabilities: list[float], rating: int | None) -> tuple[float,
     return powers[0] / total, powers[1] / total, powers[2] / total
 
 
-def _towards_negative(negative: float, neutral: float, positive: float) -> tuple[float, float, float]:
-    floor = 0.7
-    if negative >= floor:
-        return negative, neutral, positive
-    left = (1 - floor) / (neutral + positive)
-    return floor, neutral * left, positive * left
+def _leaning(
+    reading: Reading, opinions: Sequence[Opinion], praise: list[float], blame: list[float]
+) -> tuple[SentimentLabel, float] | None:
+    """What the rules are sure of where n-grams know no word: all is blame, all is praise, or it only asks."""
+    said = {opinion.sentiment for opinion in opinions if opinion.confidence >= 0.75}
+    if any(clause.has("ask.accusing") for clause in reading.clauses) and "positive" not in said:
+        return "negative", 0.6
+    if said == {"negative"} and max(praise) < 0.5:
+        return "negative", 0.55
+    if said == {"positive"} and max(blame) < 0.5:
+        return "positive", 0.5
+    if not said & {"negative", "positive"} and asking(reading) >= 1.5 and max(blame) < 0.6 and max(praise) < 0.6:
+        return "neutral", 0.6
+    return None
+
+
+def _at_least(
+    negative: float, neutral: float, positive: float, label: SentimentLabel, floor: float
+) -> tuple[float, float, float]:
+    shares = {"negative": negative, "neutral": neutral, "positive": positive}
+    if shares[label] < floor:
+        left = (1 - floor) / (1 - shares[label])
+        shares = {name: floor if name == label else share * left for name, share in shares.items()}
+    return shares["negative"], shares["neutral"], shares["positive"]
 
 
 def _sentiment(negative: float, neutral: float, positive: float) -> Sentiment:

@@ -12,7 +12,7 @@ from classify.tags import Match
 from classify.taxonomy import Tag, Taxonomy
 from ingest.analysis import SentimentLabel
 
-SURE = 0.55
+SURE = 0.65
 """Probability from which a clause's own sentiment is given to a tag that its words only name."""
 
 _MEANT, _DENIED, _NAMED, _FEARED = 0.92, 0.8, 0.55, 0.6
@@ -43,7 +43,13 @@ class OpinionRules:
         found: dict[str, Opinion] = {}
         judged = probabilities.tolist()
         for number, in_clause in enumerate(matches):
-            opinions = [self._judge(match, judged[number], reading, number) for match in in_clause]
+            said = any(match.sentiment not in (None, "neutral") for match in in_clause)
+            opinions = [
+                self._judge(match, judged[number], reading, number)
+                for match in in_clause
+                # In 接头开始渗水 the leak is what is said; the joint is only where.
+                if match.sentiment is not None or match.tag.plain or not said
+            ]
             settled = [opinion for opinion in opinions if opinion is not None]
             if not in_clause:
                 resembling = self._resembling(reading, number, judged[number])
@@ -61,7 +67,7 @@ class OpinionRules:
             confidence = {"meant": _MEANT, "denied": _DENIED, "feared": _FEARED}[match.modality]
         else:
             top = max(range(3), key=probabilities.__getitem__)
-            asked = clause.question or match.modality == "feared"
+            asked = clause.question or match.modality == "feared" or clause.has("unreal.claimed")
             if LABELS[top] != "neutral" and probabilities[top] >= SURE and not asked:
                 sentiment, confidence = LABELS[top], 0.9 * probabilities[top]
             elif match.tag.plain or asked:
@@ -86,7 +92,7 @@ class OpinionRules:
         if found is None:
             return None
         tag, sentiment, likeness = found
-        if sentiment != "neutral" and probabilities[LABELS.index(sentiment)] < 0.3:
+        if sentiment != "neutral" and probabilities[LABELS.index(sentiment)] < 0.4:
             return None
         if tag.only is not None:
             sentiment = tag.only

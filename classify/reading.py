@@ -63,25 +63,39 @@ class Reader:
     def read(self, utterance: Utterance) -> Reading:
         folded = fold(utterance.text[:MAX_READ])
         clauses = [Clause(start, end, asks(folded, end)) for start, end in split(folded)]
-        kinds = self.lexicon.kinds
-        at = 0
-        for hit in self.words.scan(folded):
-            # Punctuation may belong to a word (呢?), so a hit belongs to the clause it starts in.
-            while at < len(clauses) and hit.start >= clauses[at].end and not _trails(hit, clauses, at):
-                at += 1
-            if at == len(clauses):
-                break
-            clause = clauses[at]
-            if hit.start < clause.start and hit.end <= clause.start:
-                continue
-            clause.words.setdefault(hit.word, []).append(hit)
-            for kind in kinds.get(hit.word, ()):
-                clause.kinds.setdefault(kind, []).append(hit)
+        if clauses:
+            self._sort_in(self.words.scan(folded), clauses)
         for clause in clauses:
             self._weigh(folded, clause)
         return Reading(utterance, folded, clauses)
 
+    def _sort_in(self, hits: list[Hit], clauses: list[Clause]) -> None:
+        """Give every hit to the clause it starts in; one in the punctuation after a clause belongs to that clause."""
+        kinds = self.lexicon.kinds
+        at, last = 0, len(clauses) - 1
+        clause = clauses[0]
+        reach = clauses[1].start if last else MAX_READ
+        for hit in hits:
+            start, end, word = hit
+            if end > reach or start >= reach:
+                while start >= clause.end and at < last and end > clauses[at + 1].start:
+                    at += 1
+                    clause = clauses[at]
+                reach = clauses[at + 1].start if at < last else MAX_READ
+            if start < clause.start and end <= clause.start:
+                continue
+            words = clause.words
+            if word in words:
+                words[word].append(hit)
+            else:
+                words[word] = [hit]
+            if word in kinds:
+                for kind in kinds[word]:
+                    clause.kinds.setdefault(kind, []).append(hit)
+
     def _weigh(self, folded: str, clause: Clause) -> None:
+        if not clause.kinds:
+            return
         for kind, sign in (("polar.positive", 1), ("polar.negative", -1)):
             for hit in clause.kinds.get(kind, ()):
                 good = (sign > 0) != self.denial.denied(folded, clause.start, hit.start)
@@ -102,11 +116,6 @@ class Reader:
         if clause.has("unreal.question") and (clause.question or _asking_end(folded, clause)):
             return "feared"
         return "meant"
-
-
-def _trails(hit: Hit, clauses: Sequence[Clause], at: int) -> bool:
-    """A hit in the punctuation after a clause belongs to it, unless it reaches into the next one."""
-    return at + 1 == len(clauses) or hit.end <= clauses[at + 1].start
 
 
 def _before(clause: Clause, kind: str, hit: Hit, masks: Sequence[Hit] = ()) -> bool:

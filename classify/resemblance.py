@@ -10,10 +10,10 @@ from classify.fold import fold
 from classify.taxonomy import Tag, Taxonomy
 from ingest.analysis import SentimentLabel
 
-ALIKE = 0.5
+ALIKE = 0.6
 """Cosine over weighted character bigrams from which a clause counts as another wording of an example."""
 
-_SHORTEST, _LONGEST = 4, 60
+_SHORTEST, _LONGEST = 5, 60
 
 
 class Resemblance:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from classify.modality import Modality
 from classify.reading import Clause, Reader, Reading
-from classify.tags import bind, masked
+from classify.tags import bind
 from classify.taxonomy import Taxonomy
-from classify.words import Hit, Pattern, parse_pattern
+from classify.words import Hit, Pattern, masked, parse_pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Weights:
 
 
 def load_weights(folder: Path | None = None) -> Weights:
-    """Read and verify weights; the shipped ones by default. Raises ModelError when a file is missing or not as listed."""
+    """Read and verify weights, the shipped ones by default. Raises ModelError: a file is missing or not as listed."""
     place: Traversable = files("classify").joinpath("weights") if folder is None else folder
     try:
         manifest = json.loads(place.joinpath(MANIFEST).read_bytes())

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from classify.modality import Modality
 from classify.reading import Clause, Reader, Reading
 from classify.taxonomy import Tag, Taxonomy
-from classify.words import Hit, Pattern, Words, nearest, parse_pattern
+from classify.words import Hit, Pattern, Words, masked, nearest, parse_pattern
 from ingest.analysis import SentimentLabel
 
 REACH = 12
 """How far apart, in characters, the words of one pattern may stand."""
 
+
+_NOT_YET = ("unreal.hope", "unreal.unknown", "unreal.claimed", "ask.accusing")
+"""Praise beside these is hoped for, not known or somebody else's word: 希望好用, 不知道质量好不好, 说好的十年质保."""
 
 _Rank = tuple[bool, int, bool, int]
 """What is judged beats what is named, then the longer words, then the bad, then the entry that comes first."""
@@ -28,7 +32,15 @@ class _Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class _Plan:
+    """What one word sets off: rules it anchors, tags it keeps away, patterns that veto a tag."""
+
+    rules: list[_Rule]
+    excluded: list[int]
+    vetoes: list[tuple[int, Pattern]]
+
+
+class Match(NamedTuple):
     """A tag found at ``[start, end)``. ``sentiment`` is null when the words only name it and the clause must judge."""
 
     tag: Tag
@@ -45,9 +57,7 @@ class TagRules:
     def __init__(self, taxonomy: Taxonomy, reader: Reader) -> None:
         self._tags = taxonomy.tags
         self._reader = reader
-        self._rules: dict[int, list[_Rule]] = {}
-        self._excluded: dict[int, set[int]] = {}
-        self._vetoes: dict[int, list[tuple[int, Pattern]]] = {}
+        self._plans: dict[int, _Plan] = {}
         self._subjects: dict[int, set[str]] = {}
         for number, tag in enumerate(taxonomy.tags):
             self._compile(number, tag, reader.words)
@@ -57,31 +67,39 @@ class TagRules:
             for order, entry in enumerate(entries):
                 pattern = parse_pattern(entry, words)
                 for anchor in pattern.anchor:
-                    self._rules.setdefault(anchor, []).append(_Rule(number, polarity, pattern, order))
-                    if pattern.others:
+                    self._plan(anchor).rules.append(_Rule(number, polarity, pattern, order))
+                    if pattern.others and tag.only is None:
                         self._subjects.setdefault(anchor, set()).add(tag.group)
         for entry in tag.excluded:
             pattern = parse_pattern(entry, words)
             for anchor in pattern.anchor:
                 if pattern.others:
-                    self._vetoes.setdefault(anchor, []).append((number, pattern))
+                    self._plan(anchor).vetoes.append((number, pattern))
                 else:
-                    self._excluded.setdefault(anchor, set()).add(number)
+                    self._plan(anchor).excluded.append(number)
+
+    def _plan(self, word: int) -> _Plan:
+        return self._plans.setdefault(word, _Plan([], [], []))
 
     def matches(self, reading: Reading, clause: Clause) -> list[Match]:
         """The best match of each tag in one clause, in the order of the taxonomy."""
+        words = clause.words
+        plans = [(plan, hits) for word, hits in words.items() if (plan := self._plans.get(word)) is not None]
+        if not plans:
+            return []
+        present = words.keys()
         masks: dict[int, list[Hit]] = {}
         vetoed: set[int] = set()
-        for word, hits in clause.words.items():
-            for number in self._excluded.get(word, ()):
+        for plan, hits in plans:
+            for number in plan.excluded:
                 masks.setdefault(number, []).extend(hits)
-            for number, pattern in self._vetoes.get(word, ()):
-                if number not in vetoed and any(bind(pattern, hit, clause.words) for hit in hits):
+            for number, pattern in plan.vetoes:
+                if number not in vetoed and any(bind(pattern, hit, words) is not None for hit in hits):
                     vetoed.add(number)
         best: dict[int, tuple[_Rank, Match]] = {}
-        for word, hits in clause.words.items():
-            for rule in self._rules.get(word, ()):
-                if rule.tag in vetoed:
+        for plan, hits in plans:
+            for rule in plan.rules:
+                if rule.tag in vetoed or any(side.isdisjoint(present) for side in rule.pattern.others):
                     continue
                 for found in self._apply(rule, hits, reading, clause, masks.get(rule.tag, ())):
                     rank = (found.sentiment is not None, found.weight, found.sentiment == "negative", -rule.order)
@@ -106,8 +124,12 @@ class TagRules:
             modality = self._reader.modality(reading, clause, says)
             sentiment: SentimentLabel | None = None
             if rule.polarity:
-                if modality == "feared" or (rule.polarity > 0 and clause.has("unreal.hope")):
-                    modality, sentiment = "feared", "neutral"
+                if rule.polarity > 0 and any(clause.has(kind) for kind in _NOT_YET):
+                    modality = "feared"
+                if modality == "feared":
+                    if rule.polarity > 0 and not tag.words:
+                        continue  # 希望好用 praises nothing
+                    sentiment = "neutral"
                 else:
                     good = (rule.polarity > 0) != (modality == "denied")
                     sentiment = "positive" if good else "negative"
@@ -126,10 +148,6 @@ class TagRules:
                     if left <= hit.start and hit.end <= right and hit.end - hit.start > 1:
                         return True
         return False
-
-
-def masked(hit: Hit, masks: Sequence[Hit]) -> bool:
-    return any(mask.start <= hit.start and hit.end <= mask.end for mask in masks)
 
 
 def bind(

@@ -79,7 +79,7 @@ class Group(_Entry):
 
 
 class Product(_Entry):
-    """What the brand sells: ``words`` name it, ``lookalikes`` are stretches in which those words mean something else."""
+    """What the brand sells: ``words`` name it, ``lookalikes`` are stretches in which they mean something else."""
 
     words: Words = ()
     lookalikes: Words = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import NamedTuple
 
 from classify.fold import fold
@@ -26,7 +27,7 @@ class Words:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._pairs: dict[str, tuple[tuple[str, int, int], ...]] = {}
+        self._pairs: dict[str, dict[int, dict[str, int]]] = {}  # first two characters, length, word
         self._singles: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -43,22 +44,23 @@ class Words:
             if len(folded) == 1:
                 self._singles[folded] = number
             else:
-                pair = folded[:2]
-                self._pairs[pair] = (*self._pairs.get(pair, ()), (folded, len(folded), number))
+                self._pairs.setdefault(folded[:2], {}).setdefault(len(folded), {})[folded] = number
         return number
 
     def scan(self, folded: str) -> list[Hit]:
         """Every occurrence of every word, overlapping ones too, by start."""
         hits: list[Hit] = []
+        append = hits.append
         singles, pairs = self._singles, self._pairs
-        for start, char in enumerate(folded):
+        for start, (char, pair) in enumerate(zip(folded, map(add, folded, folded[1:] + "\n"), strict=True)):
             if char in singles:
-                hits.append(Hit(start, start + 1, singles[char]))
-            candidates = pairs.get(folded[start : start + 2])
-            if candidates is not None:
-                for word, length, number in candidates:
-                    if length == 2 or folded.startswith(word, start):
-                        hits.append(Hit(start, start + length, number))
+                append(Hit(start, start + 1, singles[char]))
+            if pair in pairs:
+                for length, known in pairs[pair].items():
+                    end = start + length
+                    word = folded[start:end]
+                    if word in known:
+                        append(Hit(start, end, known[word]))
         return hits
 
 
@@ -71,7 +73,7 @@ class Pattern:
 
 
 def parse_pattern(entry: str, words: Words) -> Pattern:
-    """Read ``甲|乙~丙|丁``: 甲 or 乙, and 丙 or 丁, anywhere in the same clause. Raises ValueError when a side is blank."""
+    """Read ``甲|乙~丙|丁``: 甲 or 乙, and 丙 or 丁, in the same clause. Raises ValueError when a side is blank."""
     sides = [frozenset(words.add(word) for word in side.split("|")) for side in entry.split("~")]
     return Pattern(sides[0], tuple(sides[1:]))
 
@@ -79,3 +81,8 @@ def parse_pattern(entry: str, words: Words) -> Pattern:
 def nearest(hits: Sequence[Hit], to: Hit) -> Hit:
     """The hit closest to another one, the earlier of two equally close."""
     return min(hits, key=lambda hit: (max(hit.start - to.end, to.start - hit.end, 0), hit.start))
+
+
+def masked(hit: Hit, masks: Sequence[Hit]) -> bool:
+    """Whether a hit is only part of something else: 热 of 热情, 就漏 of 就漏电."""
+    return any(mask.start < hit.end <= mask.end for mask in masks)

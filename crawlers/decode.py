@@ -245,14 +245,13 @@ def _load_at(text: str, start: int) -> object:
 def _load(text: str) -> object:
     try:
         return _DECODER.decode(text)
-    except ValueError:
-        if "undefined" in text or "void 0" in text:
-            try:
-                return _DECODER.decode(_UNDEFINED.sub(lambda m: m[1] or "null", text))
-            except ValueError as again:
-                error = again
-        position = getattr(error, "pos", None)
-        raise PayloadError(f"broken JSON at character {position}", field="body") from error
+    except ValueError as error:
+        if "undefined" not in text and "void 0" not in text:
+            raise PayloadError(f"broken JSON at character {getattr(error, 'pos', None)}", field="body") from error
+    try:
+        return _DECODER.decode(_UNDEFINED.sub(lambda m: m[1] or "null", text))
+    except ValueError as error:
+        raise PayloadError(f"broken JSON at character {getattr(error, 'pos', None)}", field="body") from error
 
 
 def _integer(digits: str) -> int | float:

@@ -207,17 +207,23 @@ def address_of(payload: Payload, params: Mapping[str, str]) -> str:
     return f"{host}{parts.path}#{function}" if host or function else ""
 
 
+_WALL_PATHS: Final = re.compile(r"login|/signin|/account/unhuman|/punish|risk_handler|captcha", re.IGNORECASE)
+
+
 def destinations(payload: Payload) -> list[str]:
-    """Where redirects led: ``host/path?query`` of the final address and of an unfollowed Location, lower-case hosts."""
-    found = []
+    """Where redirects led: ``host/path?query`` of the final address and of an unfollowed Location, lower-case hosts.
+
+    Without a final address the request's own counts, if it is a wall's: a captured login page is one.
+    """
     location = payload.headers.get("location") if 300 <= payload.status < 400 else None
-    for address in (payload.final_url, location):
-        if not address:
-            continue
+    own = payload.url if payload.final_url is None else None
+    found = []
+    for address in (payload.final_url, location, own):
         try:
-            parts = urlsplit(address)
+            parts = urlsplit(address or "")
             host = (parts.hostname or "").lower()
         except ValueError:
             continue
-        found.append(f"{host}{parts.path}?{parts.query}")
+        if address and (address is not own or _WALL_PATHS.search(parts.path)):
+            found.append(f"{host}{parts.path}?{parts.query}")
     return found

@@ -72,7 +72,8 @@ def _parse(platform: Platform, payload: Payload) -> Page:
     for level in levels:
         stop = platform.inside(decoded, level)
         if stop is not None:
-            return _stopped(name, stop)
+            # A status says more than a body that is only known not to be a success.
+            return _stopped(name, refused if refused and stop.signal == "unknown" else stop)
         if any(endpoint.fits(level) for endpoint in platform.endpoints):
             break  # a deeper level is this endpoint's own data, no envelope
     if refused is not None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import Field, ValidationError
 
 from ingest.errors import Poison
-from ingest.mention import Frozen, Mention, poison_from
+from ingest.mention import MAX_COUNT, Frozen, Mention, poison_from
 
 SentimentLabel = Literal["negative", "neutral", "positive"]
 Intent = Literal["complaint", "suggestion", "question", "praise", "other"]
 Flag = Literal["empty", "default_review", "advertisement", "template", "off_topic", "sarcasm", "safety", "unsure"]
+Position = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
 class Sentiment(Frozen):
@@ -34,7 +35,7 @@ class TagOpinion(Frozen):
     tag: str
     sentiment: SentimentLabel
     confidence: float = Field(ge=0, le=1)
-    span: tuple[int, int] | None = None
+    span: tuple[Position, Position] | None = None
 
 
 class Analysis(Frozen):
@@ -59,9 +60,9 @@ class ClassifiedMention(Mention):
 
 
 def classified(mention: Mention, analysis: Analysis) -> ClassifiedMention:
-    """Join the two without validating the mention again."""
+    """Join the two without validating the mention again; an analysis that it already has is replaced."""
     return ClassifiedMention.model_construct(
-        _fields_set=mention.model_fields_set | {"analysis"}, **dict(mention), analysis=analysis
+        _fields_set=mention.model_fields_set | {"analysis"}, **(dict(mention) | {"analysis": analysis})
     )
 
 
@@ -70,7 +71,7 @@ def classified_from_json(data: bytes) -> ClassifiedMention:
     try:
         return ClassifiedMention.model_validate_json(data)
     except ValidationError as error:
-        raise poison_from(error) from error
+        raise poison_from(error) from None
 
 
 __all__ = [

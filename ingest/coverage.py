@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import Frozen, Instant, poison_from
+from ingest.mention import MAX_COUNT, Count, Frozen, Instant, poison_from
 
 Status = Literal["complete", "partial", "stopped", "failed"]
 
@@ -18,19 +18,19 @@ class Coverage(Frozen):
     """One crawl of one query on one source. ``window`` is the event time meant to be covered, UTC.
 
     ``planned``: what the platform says there is, null where it does not say; ``got``: items read; ``new``: streamed
-    for the first
-    time or as a new revision; ``duplicate``: known and unchanged; ``dead``: parked. ``signal`` is the parser's last.
+    for the first time or as a new revision; ``duplicate``: known and unchanged; ``dead``: parked. ``signal`` is the
+    parser's last.
     """
 
     source: str
     query: str
     window: tuple[Instant | None, Instant | None] = (None, None)
-    planned: int | None = None
-    got: int = Field(default=0, ge=0)
-    new: int = Field(default=0, ge=0)
-    duplicate: int = Field(default=0, ge=0)
-    dead: int = Field(default=0, ge=0)
-    pages: int = Field(default=0, ge=0)
+    planned: Count = None
+    got: int = Field(default=0, ge=0, le=MAX_COUNT)
+    new: int = Field(default=0, ge=0, le=MAX_COUNT)
+    duplicate: int = Field(default=0, ge=0, le=MAX_COUNT)
+    dead: int = Field(default=0, ge=0, le=MAX_COUNT)
+    pages: int = Field(default=0, ge=0, le=MAX_COUNT)
     status: Status
     signal: str = "ok"
     reason: str = ""
@@ -48,4 +48,4 @@ def coverage_from_json(data: bytes) -> Coverage:
     try:
         return Coverage.model_validate_json(data)
     except ValidationError as error:
-        raise poison_from(error) from error
+        raise poison_from(error) from None

@@ -41,7 +41,10 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant outside the calendar") from None
 
 
 def _source(value: str) -> str:
@@ -55,18 +58,25 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("�", text)
 
 
+def _clean(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
 def _no_float(value: Any) -> Any:
     # A 19-digit id that went through a float has already lost digits: refuse instead of storing a wrong id.
     if isinstance(value, float):
         raise ValueError("an id came as a float and has lost digits")
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _clean(value)
 
 
 Instant = Annotated[datetime, AfterValidator(_utc)]
 Source = Annotated[str, AfterValidator(_source)]
 NativeId = Annotated[str, BeforeValidator(_no_float)]
-Text = Annotated[str, AfterValidator(storable), Field(max_length=MAX_TEXT)]
-Count = Annotated[int, Field(ge=0)] | None
+Text = Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_TEXT)]
+Word = Annotated[str, BeforeValidator(_clean)]
+MAX_COUNT = 2**63 - 1
+"""The largest number that JSON for machines, SQLite and Elasticsearch can all hold."""
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)] | None
 
 
 class Frozen(BaseModel):
@@ -85,7 +95,7 @@ class Product(Frozen):
 class Author(Frozen):
     """Who wrote. ``key`` is the installation's HMAC of the platform's id: no nickname, no platform id."""
 
-    key: str | None = None
+    key: Word | None = None
     is_seller: bool = False
     is_brand: bool = False
 
@@ -105,8 +115,8 @@ class Media(Frozen):
 class Matched(Frozen):
     """Why it was collected: brand words in the text, and the query that found it."""
 
-    words: tuple[str, ...] = ()
-    query: str | None = None
+    words: tuple[Word, ...] = ()
+    query: Word | None = None
 
 
 class Revision(Frozen):
@@ -115,8 +125,8 @@ class Revision(Frozen):
     Capture time needs no memory, so any two ways in (spider, HAR, export) agree on which is newer.
     """
 
-    hash: str
-    number: int = Field(ge=0)
+    hash: Word
+    number: int = Field(ge=0, le=MAX_COUNT)
 
 
 class Raw(Frozen):
@@ -124,17 +134,17 @@ class Raw(Frozen):
 
     url: Text | None = None
     captured_at: Instant
-    sha256: str | None = None
-    parser: str
+    sha256: Word | None = None
+    parser: Word
 
 
 class Mention(Frozen):
     """One thing somebody said, from one place. Build it with :func:`make_mention`."""
 
-    id: str = Field(max_length=300)
+    id: Word = Field(max_length=300)
     source: Source
     kind: Kind
-    parent_id: str | None = None
+    parent_id: Word | None = None
     title: Text | None = None
     text: Text = ""
     empty_text: bool = False
@@ -146,7 +156,7 @@ class Mention(Frozen):
     url: Text | None = None
     product: Product | None = None
     author: Author = Author()
-    region: str | None = None
+    region: Word | None = None
     likes: Count = None
     replies: Count = None
     shares: Count = None
@@ -166,7 +176,7 @@ class Mention(Frozen):
             raise ValueError(f"id: must be {prefix}<native id>")
         if self.empty_text and self.text:
             raise ValueError("empty_text: set, but there is a text")
-        if self.created_at > self.collected_at + FUTURE_TOLERANCE:
+        if self.created_at - self.collected_at > FUTURE_TOLERANCE:
             raise ValueError("created_at: lies in the future of its capture")
         return self
 
@@ -208,34 +218,37 @@ def make_mention(*, native_id: object, source: str, kind: str, raw: Raw, **field
 
     Raises Poison naming the field that does not fit.
     """
-    text_fields = {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
-    if native_id is None or native_id == "" or isinstance(native_id, float | bool):
+    if not isinstance(native_id, str | int) or isinstance(native_id, bool) or native_id == "":
         raise Poison("missing, or a float that has lost digits", field="id")
     try:
-        return Mention(
-            id=f"{source}:{kind}:{storable(str(native_id))}",
+        mention = Mention(
+            id=f"{source}:{kind}:{native_id}",
             source=source,
             kind=kind,
             collected_at=raw.captured_at,
-            revision=Revision(hash=content_hash(text_fields), number=max(0, millis(raw.captured_at))),
+            revision=Revision(hash="", number=max(0, millis(raw.captured_at))),
             raw=raw,
-            **text_fields,
+            **{name: _clean(value) for name, value in fields.items()},
         )
     except ValidationError as error:
-        raise poison_from(error) from error
-    except (TypeError, UnicodeEncodeError) as error:  # an unserialisable value or an odd key
-        raise Poison(str(error)) from error
+        raise poison_from(error) from None
+    # Hashed as validated: however a way in wrote "no appends", equal contents have equal hashes.
+    revision = Revision(hash=content_hash(dict(mention)), number=mention.revision.number)
+    return mention.model_copy(update={"revision": revision})
 
 
 def poison_from(error: ValidationError) -> Poison:
-    """The first complaint of pydantic as our error: names the field, never shows the value (it may be personal)."""
+    """The first complaint of pydantic as our error: names the field, never shows the value (it may be personal).
+
+    Raise it ``from None``: a logged trace would show pydantic's own words, value and all.
+    """
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     said = first["msg"].removeprefix("Value error, ")
     where = ".".join(str(part) for part in first["loc"])
     if not where:  # a check across fields says itself which one is wrong
         where, colon, rest = said.partition(": ")
         where, said = (where, rest) if colon else ("record", said)
-    return Poison(said, field=where)
+    return Poison(said, field=storable(where[:100]))
 
 
 def mention_from_json(data: bytes) -> Mention:
@@ -243,4 +256,4 @@ def mention_from_json(data: bytes) -> Mention:
     try:
         return Mention.model_validate_json(data)
     except ValidationError as error:
-        raise poison_from(error) from error
+        raise poison_from(error) from None

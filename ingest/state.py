@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from ingest.errors import ConfigError
+from ingest.sqlite import enable_wal
 
 BUSY_TIMEOUT_MS = 30_000
+_WRONG_URL = "state_url 只支持 sqlite:///文件 或 postgresql+psycopg://…"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -51,22 +54,23 @@ def make_engine(url: str) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql+psycopg://…``.
 
     On SQLite every transaction that may write begins with BEGIN IMMEDIATE, so two writers queue up instead of
-    failing half-way. Raises ConfigError for a URL of another kind.
+    failing half-way. Raises ConfigError for a URL of another kind; it does not show the URL, which may hold a password.
     """
     if not url.startswith(("sqlite:", "postgresql")):
-        raise ConfigError("state_url 只支持 sqlite:///文件 或 postgresql+psycopg://…")
-    engine = create_engine(url)
+        raise ConfigError(_WRONG_URL)
+    try:
+        engine = create_engine(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError(_WRONG_URL) from None
+    except ImportError as error:
+        raise ConfigError(f"state_url 需要的数据库驱动没有安装：{error.name}") from None
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _record: object) -> None:
             connection.isolation_level = None
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                f"busy_timeout={BUSY_TIMEOUT_MS}",
-            ):
+            enable_wal(connection)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
                 connection.execute(f"PRAGMA {pragma}")
 
         @event.listens_for(engine, "begin")

@@ -33,7 +33,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """``copies``: how often this id was delivered, redeliveries aside.
+    """``copies``: one, and one more for each ``duplicate`` of it.
 
     ``highlights``: [start, end) character ranges of the matched words, in order and free of overlaps, by field
     ("title", "text", "appends.0", ...).
@@ -55,8 +55,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything beside the hits, for one query: exact counts.
+    """Everything beside the hits, for one query: exact counts. What a mention does not have is in no facet.
 
+    The facet ``product`` is by label (:func:`search.memory.product_label`), which ``product:="…"`` selects.
     ``facets``: facet -> value -> mentions, most first. ``by_day``: ISO date in Beijing -> sentiment -> mentions.
     """
 
@@ -79,16 +80,22 @@ class Index(ABC):
         A mention whose ``revision.number`` is not higher than the stored one's never replaces it. ``empty``: nothing
         to index (``has_content`` is false). ``duplicate``: same id and same content again (or an older revision);
         ``copies`` of the stored one grows by one. ``revised``: a newer revision replaced an older one.
-        Counts (:meth:`counts`) move only for deliveries that are no redelivery, atomically with the documents.
+        Counts (:meth:`counts`) move only for deliveries that are no redelivery, atomically with the documents; the
+        outcome of a redelivery is ``duplicate``. A redelivery never brings back a mention that was erased.
+        Raises Poison, with nothing of the batch applied, for a mention that cannot be stored.
         """
 
     @abstractmethod
     def search(self, query: Node, *, sort: Sort = "newest", limit: int = 20, cursor: str | None = None) -> Results:
-        """One page of results."""
+        """One page of results. Ties are broken by a fixed order, so pages neither overlap nor leave gaps.
+
+        ``relevance`` is :func:`search.memory.relevance`, then newest; ``likes`` and ``severity`` then newest.
+        Raises UserError for a cursor that is not of this index and sort.
+        """
 
     @abstractmethod
     def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:
-        """All results, one by one, in bounded memory."""
+        """All results, one by one; memory grows by a few bytes a result. A mention erased meanwhile is left out."""
 
     @abstractmethod
     def summary(self, query: Node, *, top: int = 20) -> Summary:
@@ -116,11 +123,11 @@ class Index(ABC):
         """Erase a source's mentions created before ``before`` (retention); how many. They count as ``erased``."""
 
     @abstractmethod
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, source: str | None = None) -> Mapping[str, int]:
         """How often each outcome came, exactly, redeliveries aside: ``indexed``, ``revised``, ``duplicate``, ``empty``.
 
         ``erased``: mentions erased. ``documents``: mentions stored now, counted where they are stored; so
-        ``documents == indexed - erased`` unless something was lost.
+        ``documents == indexed - erased`` unless something was lost. Of one source, or of all.
         """
 
     @abstractmethod

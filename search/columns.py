@@ -60,9 +60,20 @@ class Codes:
         self._connection = connection
         self._known: dict[tuple[str, str], int] = {}
         self._next: dict[str, int] = {}
+        self._products: dict[tuple[str | None, str | None, str | None], int] = {}
         for dimension, code, value in connection.execute("SELECT dimension, code, value FROM terms"):
             self._known[dimension, value] = code
             self._next[dimension] = max(self._next.get(dimension, 1), code + 1)
+
+    def product(self, product: Product | None) -> int:
+        """The code of a product, its spec aside."""
+        if product is None:
+            return 0
+        key = (product.id, product.sku, product.name)
+        code = self._products.get(key)
+        if code is None:
+            code = self._products[key] = self("product", orjson.dumps(key).decode())
+        return code
 
     def fits(self, connection: sqlite3.Connection) -> bool:
         """Whether the connection is still the same and nobody else has added values."""
@@ -87,7 +98,7 @@ class Codes:
 
 def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | None]:
     """A mention's slot: the fixed record, and its tags as a little-endian bit set."""
-    analysis, product = mention.analysis, mention.product
+    analysis = mention.analysis
     flags = 0
     for flag in analysis.flags:
         flags |= 1 << (codes("flag", flag) - 1)
@@ -102,7 +113,7 @@ def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | Non
         _count(mention.shares),
         _count(mention.views),
         mention.created_at.astimezone(BEIJING).toordinal(),
-        codes("product", _product_key(product)) if product else 0,
+        codes.product(mention.product),
         codes("region", mention.region),
         codes("source", mention.source),
         flags,
@@ -119,10 +130,6 @@ def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | Non
 
 def _count(value: int | None) -> int:
     return NULL if value is None else min(value, NULL - 1)
-
-
-def _product_key(product: Product) -> str:
-    return orjson.dumps([product.id, product.sku, product.name]).decode()
 
 
 def product_of(key: str) -> Product:

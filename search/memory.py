@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ingest.analysis import ClassifiedMention
 from ingest.mention import Product
@@ -18,6 +18,9 @@ from search.normalise import fold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 TITLE_WEIGHT = 3
+
+fold_word = lru_cache(maxsize=1024)(fold)
+""":func:`fold` for the words of queries, which meet mention after mention."""
 
 
 def epoch_ms(instant: datetime) -> int:
@@ -115,7 +118,7 @@ def relevance(words: Sequence[Word | Near], mention: ClassifiedMention | Subject
 
 def _word_matches(node: Word | Near, fields: Sequence[str]) -> bool:
     if isinstance(node, Word):
-        word = fold(node.text)
+        word = fold_word(node.text)
         return any(word in field for field in fields)
     return any(True for field in fields for _ in near_pairs(node, field))
 
@@ -132,7 +135,7 @@ def occurrences(word: str, text: str) -> list[int]:
 
 def near_pairs(node: Near, folded: str) -> Iterator[tuple[int, int]]:
     """Starts of the two words, for each first word that has a second one near enough, in one folded field."""
-    first, second = fold(node.first), fold(node.second)
+    first, second = fold_word(node.first), fold_word(node.second)
     if first not in folded or second not in folded:
         return
     seconds = occurrences(second, folded)
@@ -156,7 +159,7 @@ def _is(node: Is, subject: Subject) -> bool:
         case "intent":
             return mention.analysis.intent == value
         case "tag":
-            return fold(value) in subject.tags
+            return fold_word(value) in subject.tags
         case "flag":
             return value in mention.analysis.flags
         case "product":
@@ -177,7 +180,7 @@ def source_is(value: str, source: str) -> bool:
 def product_is(node: Is, product: Product) -> bool:
     if node.exact:
         return product_label(product) == node.value
-    named = bool(product.name) and fold(node.value) in fold(product.name or "")
+    named = bool(product.name) and fold_word(node.value) in fold(product.name or "")
     return named or node.value in (product.id, product.sku)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import orjson
@@ -17,78 +17,85 @@ from search.columns import NULL, Array, Columns
 _VERSION: Final = 1
 _INVALID = "翻页标记无效，请从第一页重新搜索"
 
-Key = tuple[float, float, int]
+Keys = tuple[Array, ...]
+"""By slot, the largest first; a tie in one is broken by the next. The last is unique, so the order is total."""
 
 
-def sort_keys(columns: Columns, slots: Array, sort: Sort, relevance: Array | None) -> tuple[Array, Array, Array]:
-    """Three arrays to order ``slots`` by, the largest first. Ties end at the document id, so the order is total."""
-    created, docids = columns["created"][slots], columns.docids[slots]
+def sort_keys(columns: Columns, sort: Sort, relevance: Array | None = None) -> Keys:
+    """The keys of a sort over all slots; ``relevance`` is needed for that sort alone."""
+    created, docids = columns["created"], columns.docids
     match sort:
         case "newest":
-            return created, np.zeros(len(slots), np.int64), docids
+            return created, docids
         case "oldest":
-            return -created, np.zeros(len(slots), np.int64), -docids
+            return -created, -docids
         case "likes":
-            likes = columns["likes"][slots].astype(np.int64)
+            likes = columns["likes"].astype(np.int64)
             likes[likes == NULL] = -1
             return likes, created, docids
         case "severity":
-            return columns["severity"][slots], created, docids
+            return columns["severity"], created, docids
         case "relevance":
             assert relevance is not None
-            return relevance[slots], created, docids
+            return relevance, created, docids
 
 
-def order(keys: tuple[Array, Array, Array], limit: int | None = None) -> Array:
-    """Positions of the ``limit`` largest (None: of all), the largest first, without sorting the rest."""
-    chosen = np.arange(len(keys[0])) if limit is None else _largest(keys, limit)
-    first, second, third = (key[chosen] for key in keys)
-    found: Array = chosen[np.lexsort((third, second, first))[::-1]]
+def ordered(slots: Array, keys: Keys) -> Array:
+    """All slots in order."""
+    found: Array = slots[np.lexsort([key[slots] for key in reversed(keys)])[::-1]]
     return found
 
 
-def _largest(keys: tuple[Array, Array, Array], limit: int) -> Array:
-    positions = np.arange(len(keys[0]))
+def first(slots: Array, keys: Keys, limit: int) -> Array:
+    """The first ``limit`` slots in order, without sorting the rest."""
     taken: list[Array] = []
     for key in keys:
-        if len(positions) <= limit:
+        if len(slots) <= limit or not limit:
             break
-        if not limit:
-            return np.concatenate([*taken, positions[:0]])
-        values = key[positions]
+        values = _at(key, slots)
         threshold = np.partition(values, len(values) - limit)[len(values) - limit]
-        above = positions[values > threshold]
+        above = slots[values > threshold]
         taken.append(above)
         limit -= len(above)
-        positions = positions[values == threshold]
-    return np.concatenate([*taken, positions[:limit]])
+        slots = slots[values == threshold]
+    return ordered(np.concatenate([*taken, slots[:limit]]), keys)
 
 
-def after(keys: tuple[Array, Array, Array], cursor: Key) -> Array:
-    """Positions that come after the cursor's."""
-    first, second, third = keys
-    one, two, three = cursor
-    behind = (first < one) | ((first == one) & ((second < two) | ((second == two) & (third < three))))
-    return np.flatnonzero(behind)
+def after(slots: Array, keys: Keys, cursor: tuple[float, ...]) -> Array:
+    """The slots that come after the cursor, rising again."""
+    behind: list[Array] = []
+    for key, bound in zip(keys, cursor, strict=True):
+        values = _at(key, slots)
+        behind.append(slots[values < bound])
+        slots = slots[values == bound]
+    return np.sort(np.concatenate(behind))
 
 
-def write_cursor(sort: Sort, keys: tuple[Any, Any, Any]) -> str:
+def _at(key: Array, slots: Array) -> Array:
+    """The key of each slot; the slots must be rising, so that as many as there are keys are all of them."""
+    return key if len(slots) == len(key) else key[slots]
+
+
+def write_cursor(sort: Sort, keys: Keys, slot: int) -> str:
     """An opaque, URL-safe mark of the last hit."""
-    plain = orjson.dumps([_VERSION, sort, *(key.item() for key in keys)])
+    plain = orjson.dumps([_VERSION, sort, *(key[slot].item() for key in keys)])
     return base64.urlsafe_b64encode(plain).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, sort: Sort) -> Key:
+def read_cursor(cursor: str, sort: Sort) -> tuple[float, ...]:
     """Raises UserError for anything that :func:`write_cursor` did not write for the same sort."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         version, of_sort, *keys = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error) as error:
         raise UserError(_INVALID) from error
-    if version != _VERSION or of_sort != sort or len(keys) != 3 or not all(map(_is_key, keys)):
+    expected = 2 if sort in ("newest", "oldest") else 3
+    if version != _VERSION or of_sort != sort or len(keys) != expected or not all(map(_is_key, keys)):
         raise UserError(_INVALID)
-    return keys[0], keys[1], keys[2]
+    return tuple(keys)
 
 
 def _is_key(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 2**63
+    )

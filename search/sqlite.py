@@ -11,24 +11,26 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 
 from ingest.analysis import ClassifiedMention
+from ingest.clock import Clock
 from ingest.errors import UserError
 from search.ast import And, Is, Node, Until, positive_words
 from search.base import Delivery, Hit, Index, Outcome, Results, Sort, Summary
-from search.columns import Array, Codes, Columns, catch_up
+from search.columns import Codes, Columns, catch_up
 from search.evaluate import Evaluation, PostingsCache
 from search.facets import count_steps, summarise
 from search.highlight import highlights
-from search.packing import unpack
-from search.paging import after, order, read_cursor, sort_keys, write_cursor
+from search.packing import Packer
+from search.paging import Keys, after, first, ordered, read_cursor, sort_keys, write_cursor
 from search.store import Store, Synchronous
 from search.writer import Batch
 
+_OUTCOMES = ("indexed", "revised", "duplicate", "empty", "erased")
 _SCAN_BATCH = 500
 _ERASE_BATCH = 2_000
 
@@ -42,7 +44,8 @@ class SqliteIndex(Index):
     Poison from :meth:`apply`, with nothing of the batch applied, for a mention that cannot be stored.
     """
 
-    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
+    def __init__(self, path: Path, clock: Clock, *, synchronous: Synchronous = "FULL") -> None:
+        self._clock = clock
         self._store = Store(path, synchronous)
         self._columns = Columns()
         self._columns_lock = threading.Lock()
@@ -50,7 +53,7 @@ class SqliteIndex(Index):
         self._codes: Codes | None = None
         with self._store.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()
-            self._dictionary: bytes = row[0]
+            self._packer = Packer(row[0])
 
     def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         if not deliveries:
@@ -66,28 +69,24 @@ class SqliteIndex(Index):
             evaluation = Evaluation(connection, columns, self._postings)
             slots = evaluation.slots(query)
             total = len(slots)
-            keys = _keys(evaluation, columns, query, slots, sort)
-            if key is not None:
-                rest = after(keys, key)
-                slots, keys = slots[rest], (keys[0][rest], keys[1][rest], keys[2][rest])
-            page = order(keys, limit)
-            docids = columns.docids[slots[page]].tolist()
+            keys = _keys(evaluation, columns, query, sort)
+            rest = slots if key is None else after(slots, keys, key)
+            page = first(rest, keys, limit)
+            docids = columns.docids[page].tolist()
             mentions = self._fetch(connection, docids)
             copies = _copies(connection, [mention.id for mention in mentions.values()])
         hits = [
             Hit(mention, copies[mention.id], highlights(query, mention))
             for mention in (mentions[docid] for docid in docids)
         ]
-        more = len(page) < len(slots) and len(page) > 0
-        last = page[-1] if more else None
-        return Results(hits, total, write_cursor(sort, (keys[0][last], keys[1][last], keys[2][last])) if more else None)
+        more = 0 < len(page) < len(rest)
+        return Results(hits, total, write_cursor(sort, keys, page[-1]) if more else None)
 
     def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:
         with self._snapshot() as (connection, columns):
             evaluation = Evaluation(connection, columns, self._postings)
             slots = evaluation.slots(query)
-            keys = _keys(evaluation, columns, query, slots, sort)
-            docids = columns.docids[slots[order(keys)]]
+            docids = columns.docids[ordered(slots, _keys(evaluation, columns, query, sort))]
         # Each batch is a read of its own: a slow consumer must not keep the write-ahead log from being folded in.
         for start in range(0, len(docids), _SCAN_BATCH):
             batch = docids[start : start + _SCAN_BATCH].tolist()
@@ -114,7 +113,7 @@ class SqliteIndex(Index):
             row = connection.execute(
                 "SELECT doc, copies FROM mentions JOIN docs USING (docid) WHERE id = ?", (_storable(mention_id),)
             ).fetchone()
-            return Hit(unpack(row[0], self._dictionary), row[1]) if row else None
+            return Hit(self._packer.unpack(row[0]), row[1]) if row else None
 
     def delete_by_author(self, author_key: str) -> int:
         return self._erase(Is("author", author_key), author_key)
@@ -122,15 +121,22 @@ class SqliteIndex(Index):
     def delete_before(self, source: str, before: datetime) -> int:
         return self._erase(And((Is("source", source), Until(before))))
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self, source: str | None = None) -> Mapping[str, int]:
+        if source is None:
+            with self._store.reading() as connection:
+                stored: int = connection.execute("SELECT count(*) FROM columns").fetchone()[0]
+                return {**_tallies(connection, None), "documents": stored}
+        with self._snapshot() as (connection, columns):
+            sources = list(columns.terms.get("source", ("",)))
+            code = sources.index(source) if source in sources[1:] else 0
+            stored = int(((columns["source"] == code) & columns.alive).sum())
+            return {**_tallies(connection, source), "documents": stored}
+
+    def last_change(self) -> datetime | None:
+        """When the index last changed (UTC, by the clock of the process that changed it), or None: never."""
         with self._store.reading() as connection:
-            counts: dict[str, int] = dict(
-                connection.execute(
-                    "SELECT name, value FROM meta WHERE name IN ('indexed', 'revised', 'duplicate', 'empty', 'erased')"
-                )
-            )
-            counts["documents"] = connection.execute("SELECT count(*) FROM columns").fetchone()[0]
-            return counts
+            ms: int = connection.execute("SELECT value FROM meta WHERE name = 'changed_at'").fetchone()[0]
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
 
     def verify(self) -> Sequence[str]:
         """What is wrong with the file, found by reading all of it (slow); empty when it is sound."""
@@ -143,7 +149,7 @@ class SqliteIndex(Index):
             if len(set(sizes.values())) > 1:
                 faults.append(f"tables differ: {sizes}")
             for (packed,) in connection.execute("SELECT doc FROM docs"):
-                unpack(packed, self._dictionary)
+                self._packer.unpack(packed)
             return faults
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ class SqliteIndex(Index):
         with self._store.writing() as connection:
             known, self._codes = self._codes, None
             codes = known if known and known.fits(connection) else Codes(connection)
-            yield Batch(connection, codes), connection
+            yield Batch(connection, codes, self._packer, self._clock.now()), connection
         self._codes = codes  # only now are they what the file holds
 
     def _erase(self, query: Node, author_key: str | None = None) -> int:
@@ -188,14 +194,21 @@ class SqliteIndex(Index):
             "SELECT docid, doc FROM docs WHERE docid IN (SELECT value FROM json_each(?))",
             (orjson.dumps(docids).decode(),),
         )
-        return {docid: unpack(packed, self._dictionary) for docid, packed in rows}
+        return {docid: self._packer.unpack(packed) for docid, packed in rows}
 
 
-def _keys(
-    evaluation: Evaluation, columns: Columns, query: Node, slots: Array, sort: Sort
-) -> tuple[Array, Array, Array]:
-    words = list(dict.fromkeys(positive_words(query)))
-    return sort_keys(columns, slots, sort, evaluation.relevance(words) if sort == "relevance" else None)
+def _keys(evaluation: Evaluation, columns: Columns, query: Node, sort: Sort) -> Keys:
+    if sort != "relevance":
+        return sort_keys(columns, sort)
+    return sort_keys(columns, sort, evaluation.relevance(list(dict.fromkeys(positive_words(query)))))
+
+
+def _tallies(connection: sqlite3.Connection, source: str | None) -> dict[str, int]:
+    tallies = dict.fromkeys(_OUTCOMES, 0)
+    for of_source, outcome, n in connection.execute("SELECT source, outcome, n FROM tallies"):
+        if source is None or of_source == source:
+            tallies[outcome] += n
+    return tallies
 
 
 def _copies(connection: sqlite3.Connection, ids: Sequence[str]) -> Mapping[str, int]:

@@ -35,6 +35,9 @@ CREATE TABLE changes (n INTEGER PRIMARY KEY AUTOINCREMENT, docid INTEGER NOT NUL
 CREATE TABLE terms (
     dimension TEXT NOT NULL, value TEXT NOT NULL, code INTEGER NOT NULL, PRIMARY KEY (dimension, value)
 ) WITHOUT ROWID;
+CREATE TABLE tallies (
+    source TEXT NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (source, outcome)
+) WITHOUT ROWID;
 CREATE TABLE origins (
     topic TEXT NOT NULL, part INTEGER NOT NULL, high INTEGER NOT NULL, PRIMARY KEY (topic, part)
 ) WITHOUT ROWID;
@@ -47,10 +50,10 @@ CREATE VIRTUAL TABLE grams USING fts5 (text, title, appends, content='', tokeniz
 # columns   what is filtered, sorted and counted, packed for the arrays of search.columns
 # changes   docs whose columns changed or that were erased, for readers to catch up
 # terms     codes of the values in columns
+# tallies   how often each outcome came
 # origins   highest position counted, by topic and partition; replays: dead letters counted; erased: hashes of ids
 
 _CHECK_FOLDER = "请检查文件夹是否存在、是否可写"
-_COUNTERS = ("indexed", "revised", "duplicate", "empty", "erased")
 
 
 class Store:
@@ -190,8 +193,8 @@ class Store:
             if "no such module" in str(error):
                 raise ConfigError("这台机器的 SQLite 没有 FTS5 全文检索，请换用官方的 Python") from error
             raise
-        values: list[tuple[str, int | bytes]] = [(name, 0) for name in (*_COUNTERS, "version", "text_version")]
-        values += [("next_docid", 1), ("dictionary", DICTIONARY)]
+        values: list[tuple[str, int | bytes]] = [("version", 0), ("text_version", 0), ("next_docid", 1)]
+        values += [("changed_at", 0), ("dictionary", DICTIONARY)]
         connection.executemany("INSERT INTO meta VALUES (?, ?)", values)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 
 import orjson
@@ -17,7 +18,8 @@ from search.base import Delivery, Outcome
 from search.columns import Codes, encode
 from search.evaluate import author_code
 from search.grams import tokens, tokens_apart
-from search.packing import pack, unpack
+from search.memory import epoch_ms
+from search.packing import Packer
 
 _CHANGES_KEPT = 50_000
 
@@ -38,11 +40,13 @@ class _Stored:
 class Batch:
     """One write transaction's work. ``codes`` must be the transaction's own."""
 
-    def __init__(self, connection: sqlite3.Connection, codes: Codes) -> None:
+    def __init__(self, connection: sqlite3.Connection, codes: Codes, packer: Packer, now: datetime) -> None:
         self._connection = connection
         self._codes = codes
-        self._meta: dict[str, int | bytes] = dict(connection.execute("SELECT name, value FROM meta"))
-        self._counts: Counter[str] = Counter()
+        self._packer = packer
+        self._now = now
+        self._meta: dict[str, int] = dict(connection.execute("SELECT name, value FROM meta WHERE name <> 'dictionary'"))
+        self._tallies: Counter[tuple[str, str]] = Counter()
         self._changed: list[int] = []
         self._text_changed = False
 
@@ -71,8 +75,8 @@ class Batch:
             self._connection.execute("DELETE FROM mentions WHERE id = ?", (mention.id,))
             self._connection.execute("INSERT OR IGNORE INTO erased VALUES (?)", (_id_hash(mention.id),))
             self._changed.append(docid)
+            self._tallies[mention.source, "erased"] += 1
         erased = len(self._changed)
-        self._counts["erased"] += erased
         if erased:
             self._finish()
         return erased
@@ -109,24 +113,19 @@ class Batch:
                 known.counted_again = True
         if not first_time:
             return "duplicate"
-        self._counts[outcome] += 1
+        self._tallies[mention.source, outcome] += 1
         return outcome
 
     def _next_docid(self) -> int:
-        docid = self._meta["next_docid"]
-        assert isinstance(docid, int)
-        self._meta["next_docid"] = docid + 1
-        return docid
-
-    @property
-    def _dictionary(self) -> bytes:
-        dictionary = self._meta["dictionary"]
-        assert isinstance(dictionary, bytes)
-        return dictionary
+        self._meta["next_docid"] += 1
+        return self._meta["next_docid"] - 1
 
     def _save(self, stored: Mapping[str, _Stored]) -> None:
         # FTS5 takes documents in rising order of their ids much faster, and deletions before insertions.
         ordered = sorted(stored.items(), key=lambda item: item[1].docid)
+        written = [(state.docid, state.replaced_by) for _, state in ordered if state.replaced_by]
+        # What cannot be stored is found here, before SQLite sees any of it.
+        packed = [(docid, _author(mention), self._packer.pack(mention)) for docid, mention in written]
         retold: list[tuple[int, ClassifiedMention]] = []
         for _, state in ordered:
             if state.replaced_by is None or state.is_new:
@@ -142,11 +141,7 @@ class Batch:
             "INSERT INTO grams (rowid, text, title, appends) VALUES (?, ?, ?, ?)",
             ((docid, *_tokens(mention)) for docid, mention in (*retold, *added)),
         )
-        written = [(state.docid, state.replaced_by) for _, state in ordered if state.replaced_by]
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO docs VALUES (?, ?, ?)",
-            ((docid, _author(mention), pack(mention, self._dictionary)) for docid, mention in written),
-        )
+        self._connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?)", packed)
         self._connection.executemany(
             "INSERT OR REPLACE INTO columns VALUES (?, ?, ?)",
             ((docid, *encode(mention, self._codes)) for docid, mention in written),
@@ -164,7 +159,7 @@ class Batch:
 
     def _document(self, docid: int) -> ClassifiedMention:
         row = self._connection.execute("SELECT doc FROM docs WHERE docid = ?", (docid,)).fetchone()
-        return unpack(row[0] if row else b"", self._dictionary)
+        return self._packer.unpack(row[0] if row else b"")
 
     def _delete_tokens(self, docid: int, mention: Mention) -> None:
         self._connection.execute(
@@ -178,11 +173,16 @@ class Batch:
             self._connection.execute(
                 "DELETE FROM changes WHERE n <= (SELECT max(n) FROM changes) - ?", (_CHANGES_KEPT,)
             )
-        self._counts["version"] = 1
-        self._counts["text_version"] = int(self._text_changed)
-        for name, more in self._counts.items():
-            self._connection.execute("UPDATE meta SET value = value + ? WHERE name = ?", (more, name))
-        self._connection.execute("UPDATE meta SET value = ? WHERE name = 'next_docid'", (self._meta["next_docid"],))
+        self._connection.executemany(
+            "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            ((source, outcome, n) for (source, outcome), n in self._tallies.items()),
+        )
+        self._meta["version"] += 1
+        self._meta["text_version"] += self._text_changed
+        self._meta["changed_at"] = epoch_ms(self._now)
+        self._connection.executemany(
+            "UPDATE meta SET value = ? WHERE name = ?", ((value, name) for name, value in self._meta.items())
+        )
 
 
 class _Seen:

@@ -75,6 +75,8 @@ class CrawlSchedule:
         self._stop = threading.Event()
         self._running: set[Platform] = set()
         self._scheduler: BackgroundScheduler | None = None
+        self._ran: set[Platform] = set()
+        self._scheduled: list[Platform] = []
         self.left_out: list[str] = []
 
     def start(self) -> None:
@@ -92,8 +94,10 @@ class CrawlSchedule:
                 names = "、".join(NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
             platforms = [p for p in platforms if p not in IN_BROWSER]
+        self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(AT_ONCE)},
+            # A slow browser run must not keep the quick ones waiting.
+            executors={"http": ThreadPoolExecutor(AT_ONCE), "browser": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone="UTC",
         )
@@ -103,9 +107,11 @@ class CrawlSchedule:
                 "interval",
                 args=[platform],
                 id=platform,
+                executor="browser" if platform in IN_BROWSER else "http",
                 seconds=self._rooms.settings.schedule.crawl_every,
                 next_run_time=self._rooms.clock.now(),
             )
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that is still going on
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -124,6 +130,11 @@ class CrawlSchedule:
     def running(self) -> frozenset[Platform]:
         """Platforms being crawled right now."""
         return frozenset(self._running)
+
+    @property
+    def all_ran(self) -> bool:
+        """Whether every scheduled platform had a run in this process."""
+        return self._ran.issuperset(self._scheduled)
 
     def next_run(self, platform: str) -> datetime | None:
         """When a platform is crawled next, UTC; null when it is not scheduled."""
@@ -144,6 +155,7 @@ class CrawlSchedule:
             _log(report)
         finally:
             self._running.discard(platform)
+            self._ran.add(platform)
 
 
 def crawl_once(rooms: Rooms, platforms: Sequence[Platform], stop: threading.Event) -> list[RunReport]:

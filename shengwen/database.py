@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ HEAD = "0001"
 
 def metadata() -> MetaData:
     """Every table of every room."""
-    import shengwen.web.users  # noqa: F401
+    for module in ("alerts.tables", "crawlers.ledger", "shengwen.web.users", "shengwen.web.saved"):
+        import_module(module)
     from ingest.state import Base
 
     return Base.metadata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from classify.taxonomy import Taxonomy
     from ingest.log.base import EventLog
     from search.base import Index
+    from shengwen.alerting import Alerting
 
 
 class Rooms:
@@ -44,7 +46,7 @@ class Rooms:
     def index(self) -> Index:
         from search.sqlite import SqliteIndex
 
-        index = SqliteIndex(self.home.index, clock=self.clock)
+        index = SqliteIndex(self.home.index, self.clock)
         self._stack.callback(index.close)
         return index
 
@@ -91,10 +93,20 @@ class Rooms:
         return routing_from(self.taxonomy)
 
     @cached_property
+    def alerting(self) -> Alerting:
+        from shengwen.alerting import Alerting
+
+        return Alerting(self)
+
+    @cached_property
     def reader(self) -> AlertReader:
         from alerts.read import AlertReader
 
         return AlertReader(self.engine)
+
+    def on_close(self, action: Callable[[], object]) -> None:
+        """Call ``action`` when these rooms are closed."""
+        self._stack.callback(action)
 
     def close(self) -> None:
         """Close what was opened; idempotent."""

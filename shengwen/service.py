@@ -22,6 +22,7 @@ from shengwen.stages import STAGES
 if TYPE_CHECKING:
     import uvicorn
 
+    from shengwen.alerting import Alerting
     from shengwen.home import Home
     from shengwen.rooms import Rooms
 
@@ -60,22 +61,29 @@ def _where(home: Home) -> str:
         return ""
 
 
-def bind(host: str, port: int, *, or_any: bool) -> socket.socket:
-    """A listening socket; with ``or_any`` another port when this one is taken. Raises ConfigError."""
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises ConfigError when the port is taken or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for wanted in (port, 0) if or_any else (port,):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, wanted))
-        except OSError as error:
-            sock.close()
-            if wanted == 0 or not or_any:
-                said = f"无法在 {host}:{port} 上开网页（{error.strerror}）；用 --port 换一个，--port 0 是任意空闲的"
-                raise ConfigError(said) from error
-        else:
-            return sock
-    raise ConfigError(f"无法在 {host} 上开网页")
+    # The protocol is named, or asyncio leaves Nagle's algorithm on.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        said = f"无法在 {host}:{port} 上开网页（{error.strerror}）；用 --port 换一个，--port 0 是任意空闲的"
+        raise ConfigError(said) from error
+    return sock
+
+
+def free_port(wanted: int) -> int:
+    """``wanted`` when it is free on loopback, else another free one."""
+    try:
+        with bind("127.0.0.1", wanted) as sock:
+            return int(sock.getsockname()[1])
+    except ConfigError:
+        with bind("127.0.0.1", 0) as sock:
+            return int(sock.getsockname()[1])
 
 
 class Service:
@@ -87,7 +95,6 @@ class Service:
         *,
         crawl: bool = True,
         demo_links: Sequence[tuple[str, str]] = (),
-        any_port: bool = False,
     ) -> None:
         check_bind(rooms.settings.web)
         self.rooms = rooms
@@ -96,7 +103,6 @@ class Service:
         self.url = ""
         self._crawl = crawl
         self._demo_links = demo_links
-        self._any_port = any_port
         self._threads: list[threading.Thread] = []
         self._server: uvicorn.Server | None = None
         self._runner: StageRunner | None = None
@@ -104,12 +110,10 @@ class Service:
 
     def start(self) -> None:
         """Returns when the page answers; raises ConfigError when it cannot."""
-        from shengwen.alerting import Alerting
-
-        alerting = Alerting(self.rooms)
+        alerting = self.rooms.alerting
         self._schedule = CrawlSchedule(self.rooms)
         self._runner = StageRunner(self.rooms, STAGES)
-        self._serve(alerting)
+        self._serve(alerting, self._runner, self._schedule)
         self._runner.start()
         schedule = self.rooms.settings.schedule
         self._every("tick", alerting.tick, schedule.tick_every)
@@ -123,17 +127,17 @@ class Service:
         thread.start()
         self._threads.append(thread)
 
-    def _serve(self, alerting: object) -> None:
+    def _serve(self, alerting: Alerting, runner: StageRunner, schedule: CrawlSchedule) -> None:
         import uvicorn
 
         from shengwen.pages import make_app
 
         web = self.rooms.settings.web
-        sock = bind(web.host, web.port, or_any=self._any_port)
+        sock = bind(web.host, web.port)
         port = sock.getsockname()[1]
         shown = f"[{web.host}]" if ":" in web.host else web.host
         self.url = f"http://{shown}:{port}/"
-        app, self.password = make_app(self.rooms, alerting, self._runner, self._schedule, port, self._demo_links)
+        app, self.password = make_app(self.rooms, alerting, runner, schedule, port, self._demo_links)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
         )
@@ -151,6 +155,11 @@ class Service:
         before = self.rooms.clock.now() - timedelta(days=self.rooms.settings.schedule.log_days)
         for topic in set(STAGES.values()):
             self.rooms.log.trim(topic, before)
+
+    def caught_up(self) -> bool:
+        """Every platform was crawled once, and nothing is on its way to the index or the alerts."""
+        crawled = self._schedule is not None and self._schedule.all_ran
+        return crawled and not any(self.rooms.log.lag(topic, stage) for stage, topic in STAGES.items())
 
     def shut_down(self) -> None:
         """Spiders write their coverage, stages finish and commit the batch in hand, the page closes."""

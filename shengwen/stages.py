@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ingest.analysis import classified_from_json
+from ingest.coverage import coverage_from_json
 from ingest.errors import Poison
 from ingest.log.base import EventLog, Outgoing, Record, Topics
 from ingest.mention import mention_from_json
@@ -17,6 +18,7 @@ from ingest.stage import Reject, Stage, StagePolicy, Work
 if TYPE_CHECKING:
     from classify.base import Classifier
     from search.base import Index
+    from shengwen.alerting import Alerting
     from shengwen.rooms import Rooms
 
 T = TypeVar("T")
@@ -63,11 +65,8 @@ def index_work(index: Index) -> Work:
     return work
 
 
-def alert_work(rooms: Rooms) -> Work:
+def alert_work(alerts: Alerting) -> Work:
     """mentions.classified → facts, aggregates and tickets."""
-    from shengwen.alerting import make_engine
-
-    alerts = make_engine(rooms)
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
         read = _decoded(batch, classified_from_json, reject)
@@ -77,17 +76,13 @@ def alert_work(rooms: Rooms) -> Work:
     return work
 
 
-def coverage_work(rooms: Rooms) -> Work:
+def coverage_work(alerts: Alerting) -> Work:
     """crawl.coverage → what is known of each source's health."""
-    from ingest.coverage import coverage_from_json
-    from shengwen.alerting import make_coverage
-
-    absorb = make_coverage(rooms)
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
         read = _decoded(batch, coverage_from_json, reject)
         if read:
-            absorb([coverage for _, coverage in read])
+            alerts.absorb_coverage([coverage for _, coverage in read])
 
     return work
 
@@ -97,8 +92,8 @@ def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> S
     makers: dict[str, Callable[[], Work]] = {
         CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log),
         INDEX: lambda: index_work(rooms.index),
-        ALERT: lambda: alert_work(rooms),
-        COVERAGE: lambda: coverage_work(rooms),
+        ALERT: lambda: alert_work(rooms.alerting),
+        COVERAGE: lambda: coverage_work(rooms.alerting),
     }
     return Stage(name, rooms.log, STAGES[name], makers[name](), rooms.clock, policy=policy)
 

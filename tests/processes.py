@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 PRELOAD = ("ingest.stage", "ingest.log.sqlite", "ingest.privacy", "tests.factories")
@@ -43,6 +43,9 @@ class Child:
 class Nursery:
     """Forks children that run ``module:function`` with JSON arguments; ``preload`` names more modules to share."""
 
+    open_now: ClassVar[set[int]] = set()
+    """Pids of nurseries that a fixture will still close: no leaks."""
+
     def __init__(self, preload: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.processes", *preload],
@@ -52,6 +55,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.open_now.add(self._process.pid)
 
     def ask(self, request: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -69,6 +73,7 @@ class Nursery:
 
     def close(self) -> None:
         self._process.communicate(timeout=20)  # the end of its input tells it to end its children
+        self.open_now.discard(self._process.pid)
 
     def __enter__(self) -> Self:
         return self

@@ -77,6 +77,8 @@ def judge(answer: Answer) -> Delivery:
     by_status = judge_status(answer)
     if by_status is not None:
         return by_status
+    if answer.status == 409:
+        return Retry("对方还在处理上一次的请求（HTTP 409）", after=answer.retry_after)
     if not 200 <= answer.status < 300:
         words = said(answer.data, "error", "message", "detail") if answer.data is not None else ""
         return Refused(f"对方拒收（HTTP {answer.status}）{words}")

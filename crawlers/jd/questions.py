@@ -1,4 +1,7 @@
-"""JD product questions. None of the answers states a time, so these drafts have none; ids of answers may be derived."""
+"""JD product questions. Mostly without a time; answers shown beside a question have no id either.
+
+Such an answer gets an id derived from its words, and as a preview it is a stub: the full list may tell it with an id.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def answer_list(answer: Answer) -> Page:
     """``getAnswerListById.action``: the answers of one question, 1-based pages until empty."""
     harvest = Harvest()
     records = list(answer.root.each("answers"))
-    harvest.add_all(records, partial(_answer, answer.param("questionId"), None, answer))
+    harvest.add_all(records, partial(_answer, answer.param("questionId"), None, answer, False))
     page = answer.page_number("page", default=1)
     more = {"page": str(page + 1)} if records and page is not None else None
     return harvest.page(ANSWERS, more=more, total=answer.root.number("totalItem"))
@@ -45,7 +48,7 @@ def add_questions(harvest: Harvest, records: Iterable[Reader], answer: Answer, s
         question = harvest.add(record, lambda one: _question(one, sku, answer))
         if question is None:
             continue
-        harvest.add_all(record.each("answerList"), partial(_answer, str(question.native_id), sku, answer))
+        harvest.add_all(record.each("answerList"), partial(_answer, str(question.native_id), sku, answer, True))
 
 
 def _question(record: Reader, sku: str | None, answer: Answer) -> Draft:
@@ -67,10 +70,10 @@ def _question(record: Reader, sku: str | None, answer: Answer) -> Draft:
     )
 
 
-def _answer(question_id: str | None, sku: str | None, answer: Answer, record: Reader) -> Draft:
+def _answer(question_id: str | None, sku: str | None, answer: Answer, preview: bool, record: Reader) -> Draft:
     text = clean(record.text("content"))
     parent = record.id_or_none("questionId") or question_id
-    native_id = record.id_or_none("id", "answerId")
+    own_id = native_id = record.id_or_none("id", "answerId")
     if native_id is None:
         if isinstance(record.first("id", "answerId").value, float):
             raise PayloadError("the id came as a float and has lost digits", field=record.first("id", "answerId").path)
@@ -90,6 +93,7 @@ def _answer(question_id: str | None, sku: str | None, answer: Answer, record: Re
         url=item_url(product),
         product=product_of(product, product, "", None),
         author_id=nickname(record.text("nickName", "nickname")),
+        partial=preview and own_id is None,
     )
 
 

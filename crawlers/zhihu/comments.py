@@ -67,9 +67,11 @@ def comment_page(answer: Answer) -> Page:
     total = root.number("counts.total_counts", "paging.totals", "common_counts")
     nothing = Stop("empty", "no comments")
     unfinished = root["paging"].has("is_end") and not root["paging"].flag("is_end")
-    if not root["data"].value and unfinished and total and not answer.param("offset"):
-        nothing = Stop("unknown", f"no comments though there are {total}")
+    first = not answer.param("offset")
+    if not root["data"].value and (first or not total):
         offset = None
+        if unfinished and total:
+            nothing = Stop("unknown", f"no comments though there are {total}")
     return harvest.page(name, more={"offset": offset} if offset else None, total=total, nothing=nothing)
 
 

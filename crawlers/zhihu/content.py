@@ -138,22 +138,20 @@ def pictures(markup: str) -> list[Media]:
     return [Media(type="image", url=url) for url in found]
 
 
+PAGING: Final = ("offset", "cursor", "limit", "order", "order_by", "session_id")
+
+
 def next_params(answer: Answer) -> dict[str, str]:
-    """The parameters in ``paging.next``; none at the end, and none when it leads to where we are."""
+    """The paging parameters in ``paging.next``; none at the end, and none when it leads to where we are.
+
+    Only these are taken: an address inside an answer is never followed as such.
+    """
     paging = answer.root["paging"]
     if paging.flag("is_end", "isEnd"):
         return {}
     try:
-        parts = urlsplit(paging.text("next")[:4000])
-        params = dict(parse_qsl(parts.query, max_num_fields=100))
+        params = dict(parse_qsl(urlsplit(paging.text("next")[:4000]).query, max_num_fields=100))
     except ValueError:
         return {}
     moved = any(params.get(name) and params.get(name) != answer.param(name) for name in ("offset", "cursor"))
-    return params if moved else {}
-
-
-def next_url(answer: Answer) -> str | None:
-    """``paging.next`` itself, when it leads on and stays on Zhihu."""
-    url = https_url(answer.root.text("paging.next")) if next_params(answer) else None
-    host = urlsplit(url).hostname or "" if url else ""
-    return url if host == "zhihu.com" or host.endswith(".zhihu.com") else None
+    return {name: params[name] for name in PAGING if params.get(name)} if moved else {}

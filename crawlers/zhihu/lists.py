@@ -18,7 +18,6 @@ from crawlers.zhihu.content import (
     article_url,
     named_author,
     next_params,
-    next_url,
     question_draft,
     question_url,
     zvideo_draft,
@@ -53,13 +52,13 @@ def question_feeds(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add_all(answers_of(root), lambda record: answer_draft(record, answer))
     walled = root["paging"].flag("need_force_login")
-    url = None if walled else next_url(answer)
+    more = None if walled else next_params(answer) or None
     nothing = Stop("empty", "no answers")
     if walled:
         nothing = Stop("login_required", "answers only after a login")
-    elif not root["data"].value and not root["paging"].flag("is_end") and url is None:
+    elif not root["data"].value and not root["paging"].flag("is_end") and more is None:
         nothing = Stop("unknown", "no answers though it is not the end")
-    return harvest.page(FEEDS, more={"url": url} if url else None, nothing=nothing)
+    return harvest.page(FEEDS, more=more, nothing=nothing)
 
 
 def search(answer: Answer) -> Page:

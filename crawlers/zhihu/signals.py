@@ -23,7 +23,7 @@ STATUSES: Final = {
 
 _CODES: Final = {
     "40352": Stop("verification", "unusual traffic, a verification is asked (40352)"),
-    "40362": Stop("verification", "risk control has limited access for a while (40362)"),
+    "40362": Stop("blocked", "access is limited for a while (40362)"),
     "10001": Stop("blocked", "the request lacks what the page adds to it (10001)"),
     "10003": Stop("blocked", "the request lacks what the page adds to it (10003)"),
     "100": Stop("login_required", "Zhihu asks for a login (100)"),
@@ -78,7 +78,7 @@ def _page(decoded: Decoded) -> Stop | None:
 def _error(error: Reader) -> Stop | None:
     """What an ``error`` object means; None where the HTTP status says more (a plain "not found")."""
     stop = _CODES.get(error.text("code"))
-    if stop is not None and stop.signal != "blocked":
+    if stop is not None and stop.signal == "verification":
         return stop
     if "/account/unhuman" in error.text("redirect"):
         return VERIFICATION

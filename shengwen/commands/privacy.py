@@ -21,14 +21,14 @@ def forget(home: Home, author_key: str, yes: bool) -> None:
 
     作者键见检索结果的 author.key。检索库、预警数据和工单证据里的原文都会删除；日志里的按 schedule.log_days 到期删除。
     """
-    from alerts.facts import FactStore
+    from alerts.erase import forget_author
     from shengwen.rooms import Rooms
 
     if not yes and not click.confirm(f"确定删除作者 {author_key} 的全部内容？此操作不能撤销", default=False):
         raise UserError("没有删除")
     with Rooms(home) as rooms:
         removed = rooms.index.delete_by_author(author_key)
-        FactStore(rooms.engine, rooms.settings.alerts).forget_author(author_key)
+        forget_author(rooms.engine, author_key)
     click.echo(f"已删除 {removed} 条")
 
 

@@ -95,5 +95,5 @@ def export_results(home: Home, query: str, target: Path, sort: str) -> None:
         node = parse_query(query, now=rooms.clock.now())
         task = progress.add_task("导出", total=rooms.index.search(node, limit=1).total)
         found = rooms.index.scan(node, sort=sort)  # type: ignore[arg-type]  # click checked the choice
-        count = export(progress.track(found, task_id=task), target)
+        count = export(iter(progress.track(found, task_id=task)), target)
     click.echo(f"已导出 {count} 条到 {target}")

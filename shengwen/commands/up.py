@@ -14,6 +14,8 @@ from shengwen.cli import pass_home
 from shengwen.home import Home
 from shengwen.messages import Command
 
+DEMO_PORT = 8700
+
 
 @click.command(cls=Command, examples=["shengwen up --demo", "shengwen up --port 8800", "shengwen -v up --no-crawl"])
 @click.option("--demo", is_flag=True, help="演示：虚构品牌的故事，五个平台的仿制站点，假的群机器人和工单台")
@@ -27,18 +29,20 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
     --demo 用旁边的另一个数据文件夹（名字加 -demo），每次从头演，不碰你自己的数据。
     """
     from shengwen.rooms import Rooms
-    from shengwen.service import OneService, Service
+    from shengwen.service import OneService, Service, free_port
     from shengwen.settings import load_settings
 
     stop = _on_signals()
     web: dict[str, Any] = {k: v for k, v in (("port", port), ("host", host)) if v is not None}
     with ExitStack() as stack:
         if demo:
-            from shengwen.demo.stage import Demo
+            from shengwen.demo.play import Demo
 
             home = home.demo()
             stack.enter_context(OneService(home))
             play = stack.enter_context(Demo(home))
+            # The alerts' links need the port before the page is there.
+            web.setdefault("port", free_port(DEMO_PORT))
             settings = play.settings(web)
             links = play.links
         else:
@@ -46,12 +50,12 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
             settings = load_settings(home, **({"web": web} if web else {}))
             links = ()
         rooms = stack.enter_context(Rooms(home, settings))
-        service = Service(rooms, crawl=not no_crawl, demo_links=links, any_port=demo and port is None)
+        service = Service(rooms, crawl=not no_crawl, demo_links=links)
         try:
             service.start()
             _greet(service.url, service.password, links)
             if demo:
-                play.begin(service.stop)
+                play.begin(service.caught_up, service.stop)
             stop.wait()
             click.echo("正在收尾……", err=True)
         finally:

@@ -29,6 +29,14 @@ from typing import Final, Literal
 Platform = Literal["jd", "tmall", "xiaohongshu", "douyin", "zhihu"]
 PLATFORMS: Final[tuple[Platform, ...]] = ("jd", "tmall", "xiaohongshu", "douyin", "zhihu")
 
+NAMES: Final[dict[Platform, str]] = {
+    "jd": "京东",
+    "tmall": "天猫",
+    "xiaohongshu": "小红书",
+    "douyin": "抖音",
+    "zhihu": "知乎",
+}
+
 BRAND: Final = "岚炉"
 BRAND_LATIN: Final = "LANLU"
 COMPETITOR: Final = "炽源"

@@ -30,6 +30,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ingest.clock import Clock
+from shengwen.demo.cast import NAMES
 from shengwen.demo.channels import KEEP, listed, part, text_of
 from shengwen.demo.replica.web import answer, as_object, beijing, page, posted_form
 
@@ -72,7 +73,7 @@ class Entry:
             "level": text_of(self.told.get("level")),
             "title": text_of(self.told.get("title")) or "（没有标题）",
             "department": text_of(self.told.get("department")),
-            "platform": text_of(self.told.get("platform")),
+            "platform": _platform(text_of(self.told.get("platform"))),
             "product": text_of(self.told.get("product")),
             "status": self.status,
             "evidence": len(evidence),
@@ -259,11 +260,16 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, label in _LABELS.items():
         text = _INTENTS.get(text_of(told.get(name)), "") if name == "intent" else ""
+        text = _platform(text_of(told.get(name))) if name == "platform" else text
         text = text or _words(told.get(name))
         if text:
             rows.append((label, text))
     rows += [(f"{label}期限", _words(part(told, "deadlines").get(name))) for name, label in _CLOCKS.items()]
     return [row for row in rows if row[1]]
+
+
+def _platform(name: str) -> str:
+    return next((title for key, title in NAMES.items() if key == name), name)
 
 
 def _words(value: object) -> str:

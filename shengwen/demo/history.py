@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import cycle
 from random import Random
@@ -12,9 +12,9 @@ from shengwen.demo.cast import B40, G60, K20, MODELS, ZHIHU_ARTICLES, ZHIHU_QUES
 from shengwen.demo.ids import Ids
 from shengwen.demo.items import Item, ItemKind, Mood, Note
 from shengwen.demo.people import Crowd, Person, native_uid
-from shengwen.demo.phrases import ENDINGS, Deck, Slots, bank, lines
+from shengwen.demo.phrases import ENDINGS, Deck, Slots, bank, lines, topic_of
 from shengwen.demo.reviews import Composer, Shop, Words
-from shengwen.demo.rhythm import Rhythm
+from shengwen.demo.rhythm import BEFORE, Rhythm
 
 JD_REVIEWS: Final = 150
 TMALL_REVIEWS: Final = 95
@@ -47,8 +47,8 @@ class Seen:
 class Shops:
     """JD and Tmall: reviews with 追评 and sellers' answers, two safety events, JD questions and answers."""
 
-    def __init__(self, shop: Shop, rng: Random, rhythm: Rhythm, start: datetime) -> None:
-        self._shop, self._rng, self._rhythm, self._start = shop, rng, rhythm, start
+    def __init__(self, shop: Shop, rng: Random, rhythm: Rhythm) -> None:
+        self._shop, self._rng, self._rhythm = shop, rng, rhythm
         self._ids, self._crowd, self._composer = Ids(rng), Crowd(shop, rng), Composer(shop, rng)
 
     def reviews(self) -> Iterator[Item]:
@@ -59,7 +59,7 @@ class Shops:
             yield self._review(self._rhythm.instant(), model, person, self._composer.compose(model, person))
         person = self._crowd.stranger()
         # Two to five weeks back, so that an alert about it is history when the demo begins.
-        at = self._start - timedelta(days=self._rng.randint(16, 34), seconds=self._rng.randrange(36_000))
+        at = self._rhythm.on_day(BEFORE.days - self._rng.randint(17, 34))
         which, model = (0, G60) if self._shop == "jd" else (1, B40)
         yield self._review(at, model, person, self._composer.safety(which, model, person), safety=True)
 
@@ -125,11 +125,11 @@ class Threads:
     def _native_id(self, at: datetime) -> str:
         return self._ids.xiaohongshu(at) if self._kind == "post" else self._ids.douyin(at)
 
-    def tell(self, rhythm: Rhythm, begin: datetime) -> Iterator[Item]:
-        """The ordinary weeks from ``begin`` on."""
+    def tell(self, rhythm: Rhythm) -> Iterator[Item]:
+        """The ordinary weeks."""
         rng = self._rng
         words = bank("social")
-        posts = self._posts(words["notes" if self._kind == "post" else "videos"], rhythm, begin)
+        posts = self._posts(words["notes" if self._kind == "post" else "videos"], rhythm)
         yield from posts
         talk = words["note_comments" if self._kind == "post" else "video_comments"]
         says, answers = Deck(lines(talk["lines"]), rng), Deck(lines(talk["replies"]), rng)
@@ -144,7 +144,7 @@ class Threads:
         for root in threads:
             yield self._reply(by_id[root.parent_id or ""], root, answers, rhythm)
 
-    def _posts(self, entries: list[dict[str, str]], rhythm: Rhythm, begin: datetime) -> list[Item]:
+    def _posts(self, entries: list[dict[str, str]], rhythm: Rhythm) -> list[Item]:
         posts = []
         for number, entry in enumerate(self._rng.sample(entries, len(entries))):
             author = self.crowd.stranger()
@@ -153,9 +153,7 @@ class Threads:
                 author = Person(uid=uid, nick="岚炉暖通", province="天津", city="天津", official=True)
             # The first is weeks old, so that it has gathered the longest threads by the time the demo begins; the
             # brand's own is there before the failure, as people will complain under it.
-            at = begin + timedelta(days=4, hours=12) if number == 0 else rhythm.instant()
-            if author.official:
-                at = begin + timedelta(days=33, hours=10, minutes=2)
+            at = rhythm.on_day(4) if number == 0 else rhythm.on_day(33) if author.official else rhythm.instant()
             likes = int(8 * self._rng.paretovariate(0.7))
             posts.append(self.post(entry, at, author, Slots(self._rng, author), likes=likes))
         return posts
@@ -222,6 +220,18 @@ class Threads:
         )
 
 
+def _apart(decks: Iterable[Deck[str]]) -> list[str]:
+    """A line of each deck, no two about one topic (``topic:: words``), so that an answer does not contradict itself."""
+    told: dict[str, str] = {}
+    for deck in decks:
+        for _ in range(8):
+            topic, words = topic_of(deck.deal())
+            if (topic or words) not in told:
+                told[topic or words] = words
+                break
+    return list(told.values())
+
+
 _STYLES: Final = (("good", "bad"), ("good", "neutral"), ("neutral", "bad"), ("good", "good"), ("bad", "neutral"))
 """Which paragraphs the answers of each question are made of."""
 
@@ -229,8 +239,8 @@ _STYLES: Final = (("good", "bad"), ("good", "neutral"), ("neutral", "bad"), ("go
 class Essays:
     """Zhihu: questions, long answers in HTML, articles, comments with replies."""
 
-    def __init__(self, rng: Random, rhythm: Rhythm, begin: datetime) -> None:
-        self._rng, self._rhythm, self._begin = rng, rhythm, begin
+    def __init__(self, rng: Random, rhythm: Rhythm) -> None:
+        self._rng, self._rhythm = rng, rhythm
         self._ids, self._crowd, self._seen = Ids(rng), Crowd("zhihu", rng), Seen(rng)
         self._words = bank("zhihu")
 
@@ -257,7 +267,7 @@ class Essays:
     def _question(self, number: int) -> Item:
         entry, author = self._words["questions"][number], self._crowd.stranger()
         text = Slots(self._rng, author).fill(entry["detail"])
-        at = self._begin + timedelta(days=1 + number, hours=3 + 2 * number, minutes=11 * number)
+        at = self._rhythm.on_day(1 + number)
         title = entry["title"]
         return self._item("question", ZHIHU_QUESTIONS[number], at, author, text, title=title, mood="question")
 
@@ -270,7 +280,7 @@ class Essays:
             question, author = questions[number], self._crowd.stranger()
             slots = Slots(rng, author)
             names = ["first", *rng.choices(_STYLES[number], k=rng.choice((2, 3, 3, 4))), "last"]
-            paragraphs = dict.fromkeys(slots.fill(decks[name].deal()) for name in names)
+            paragraphs = [slots.fill(paragraph) for paragraph in _apart(decks[name] for name in names)]
             yield self._item(
                 "answer",
                 self._ids.digits(10),
@@ -287,7 +297,7 @@ class Essays:
     def _article(self, number: int) -> Item:
         entry = self._words["articles"][number]
         text = "".join(f"<p>{paragraph}</p>" for paragraph in entry["paragraphs"])
-        at = self._begin + timedelta(days=9 + 17 * number, hours=12, minutes=24)
+        at = self._rhythm.on_day(9 + 17 * number)
         title, likes = entry["title"], 120 + 77 * number
         native = ZHIHU_ARTICLES[number]
         return self._item("article", native, at, self._crowd.stranger(), text, title=title, likes=likes, mood="mixed")

@@ -43,6 +43,12 @@ def lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
+def topic_of(line: str) -> tuple[str, str]:
+    """A line's topic and words: ``topic:: words``; the topic is empty where none is marked."""
+    topic, mark, words = line.partition("::")
+    return (topic.strip(), words.strip()) if mark else ("", line)
+
+
 T = TypeVar("T")
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from shengwen.demo.cast import B40, Model
 from shengwen.demo.items import Mood
 from shengwen.demo.people import Person
-from shengwen.demo.phrases import ENDINGS, Deck, Slots, bank, lines
+from shengwen.demo.phrases import ENDINGS, Deck, Slots, bank, lines, topic_of
 
 Shop = Literal["jd", "tmall"]
 
@@ -105,8 +105,9 @@ class Composer:
         if kind == "praise":
             return self._frames(self._praises(model, rng.choice((1, 2, 2, 3, 3, 4))), "closing_good"), 5, "praise"
         if kind == "mixed":
-            but = self._frame["but"].deal() + self._frame["but_mild"].deal()
-            body = "，".join([*self._praises(model, rng.choice((1, 2))), but])
+            topic, mild = topic_of(self._frame["but_mild"].deal())
+            but = self._frame["but"].deal() + mild
+            body = "，".join([*self._praises(model, rng.choice((1, 2)), but_not=topic), but])
             return self._frames([body], None), rng.choice((4, 4, 5, 3)), "mixed"
         if kind == "blame":
             return self._blames(model), rng.choice((1, 1, 1, 2, 2, 3)), "blame"
@@ -121,8 +122,9 @@ class Composer:
             return "，".join([*self._praises(model, 1), self._single["question"].deal()]), 5, "question"
         return self._frame[kind].deal() + "。" + self._praises(model, 1)[0], 5, "praise"
 
-    def _praises(self, model: Model, count: int) -> list[str]:
+    def _praises(self, model: Model, count: int, *, but_not: str = "") -> list[str]:
         decks = dict(_PRAISED) | ({"b40": 6} if model is B40 else {})
+        decks.pop(but_not, None)
         chosen: list[str] = []
         while len(chosen) < count:
             name = self._rng.choices(list(decks), list(decks.values()))[0]

@@ -9,6 +9,10 @@ from typing import Final
 
 from ingest.clock import BEIJING
 
+BEFORE: Final = timedelta(weeks=8)
+"""How long before the start the story begins."""
+AFTER: Final = timedelta(weeks=2)
+"""How long it goes on in its ordinary way."""
 HOUR_WEIGHTS: Final = (3, 1, 1, 1, 1, 2, 4, 7, 8, 9, 10, 10, 12, 10, 8, 8, 8, 9, 11, 14, 17, 17, 13, 7)
 """Beijing hours; people write at lunch and in the evening."""
 WEEKEND: Final = 1.35
@@ -42,6 +46,13 @@ class Rhythm:
     def instant(self) -> datetime:
         """Any moment, whole seconds."""
         hour = self._rng.choices(self._hours, cum_weights=self._cumulative)[0]
+        return hour + timedelta(seconds=self._rng.randrange(3600))
+
+    def on_day(self, day: int) -> datetime:
+        """A moment on the n-th day after the beginning, at an hour when people write."""
+        first = day * 24
+        weights = [self._weight(hour) for hour in self._hours[first : first + 24]]
+        hour = self._rng.choices(self._hours[first : first + 24], weights)[0]
         return hour + timedelta(seconds=self._rng.randrange(3600))
 
     def after(self, moment: datetime, mean: timedelta) -> datetime:

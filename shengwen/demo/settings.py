@@ -11,6 +11,8 @@ builds ``platform_bases(url)["jd"]["club.jd.com"] + "/comment/productPageComment
         api.m.jd.com            /jd/api          /?functionId=getLegoWareDetailComment, /client.action (page-signed)
         question.jd.com         /jd/question     /question/getQuestionAnswerList.action, getAnswerListById.action
         passport.jd.com         /jd/passport     /new/login.aspx
+        www.jd.com              /jd/www          where a product that is gone leads
+        cfe.m.jd.com            /jd/cfe          where a verification leads
     tmall
         detail.tmall.com        /tmall/detail    /item.htm?id=
         rate.tmall.com          /tmall/rate      /list_detail_rate.htm (JSONP, GBK)
@@ -47,6 +49,8 @@ PREFIXES: Final[dict[Platform, dict[str, str]]] = {
         "api.m.jd.com": "/jd/api",
         "question.jd.com": "/jd/question",
         "passport.jd.com": "/jd/passport",
+        "www.jd.com": "/jd/www",
+        "cfe.m.jd.com": "/jd/cfe",
     },
     "tmall": {
         "detail.tmall.com": "/tmall/detail",

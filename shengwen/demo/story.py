@@ -14,18 +14,14 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
-from typing import Final
 
 from shengwen.demo.cast import TARGETS, Targets
 from shengwen.demo.history import Essays, Shops, Threads
 from shengwen.demo.items import Item
-from shengwen.demo.rhythm import Rhythm
+from shengwen.demo.rhythm import AFTER, BEFORE, Rhythm
 from shengwen.demo.turn import failure
-
-BEFORE: Final = timedelta(weeks=8)
-AFTER: Final = timedelta(weeks=2)
 
 
 class Story:
@@ -86,12 +82,12 @@ def _ordinary(seed: int, start: datetime) -> tuple[Item, ...]:
         rng = Random(f"{seed}:{name}")  # noqa: S311 - a story, not a secret
         return rng, Rhythm(begin, end, rng)
 
-    jd, tmall = Shops("jd", *stream("jd"), start), Shops("tmall", *stream("tmall"), start)
+    jd, tmall = Shops("jd", *stream("jd")), Shops("tmall", *stream("tmall"))
     told = [*jd.reviews(), *jd.questions(), *tmall.reviews()]
     for kind in ("post", "video"):
         rng, rhythm = stream(kind)
-        told += Threads("post" if kind == "post" else "video", rng).tell(rhythm, begin)
-    told += Essays(*stream("zhihu"), begin).tell()
+        told += Threads("post" if kind == "post" else "video", rng).tell(rhythm)
+    told += Essays(*stream("zhihu")).tell()
     ordered = sorted((item for item in told if item.created_at < end), key=_order)
     return _apart(ordered)
 

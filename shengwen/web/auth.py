@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from hmac import compare_digest
 
 from itsdangerous import BadSignature, Signer
@@ -43,7 +44,7 @@ class Cookies:
         if len(settings.session_key) < 32:
             raise ValueError("session_key needs at least 32 bytes")
         self._signers = {
-            kind: Signer(settings.session_key, salt=f"shengwen.{kind}", digest_method="sha256")
+            kind: Signer(settings.session_key, salt=f"shengwen.{kind}", digest_method=sha256)
             for kind in ("session", "login")
         }
         self._port = settings.port

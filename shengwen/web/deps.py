@@ -29,7 +29,7 @@ class WebSettings:
     ``session_key`` signs cookies: at least 32 secret bytes that stay the same over restarts. ``hosts`` are Host names
     (without port) answered beside the loopback ones, ``*`` for any; needed as soon as the page is reached by a name
     of its own, since a foreign Host is how DNS rebinding looks. A session ends ``idle_hours`` after its last use and
-    ``session_hours`` after the login at the latest.
+    ``session_hours`` after the login at the latest. ``departments`` are offered as a filter of tickets.
     """
 
     brand: str
@@ -40,6 +40,7 @@ class WebSettings:
     idle_hours: float = 12
     session_hours: float = 24 * 7
     demo: bool = False
+    departments: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import get_args
 
 from ingest.analysis import SentimentLabel
-from search.ast import Is
+from ingest.clock import BEIJING
+from search.ast import And, Is, Node, Since, Until
 from search.base import Facet, Summary
+from search.query import MAX_LENGTH
 from shengwen.web.present import tag_group, tag_name
 from shengwen.web.querytext import Chip, added, value_name, without_fields
 
@@ -60,6 +62,7 @@ def facet_groups(summary: Summary, text: str, active: Sequence[Chip]) -> list[Gr
         choices = [
             _choice(Is(facet, value, exact=facet == "product"), count, text, active) for value, count in values.items()
         ]
+        choices = [one for one in choices if len(one.query) <= MAX_LENGTH]  # longer ones could not be asked for
         if choices:
             groups.append(Group(title, choices))
     return groups
@@ -110,12 +113,23 @@ class Bar:
     counts: Mapping[str, int]
 
 
-def bars(by_day: Mapping[str, Mapping[str, int]]) -> list[Bar]:
+def day_bounds(query: Node, now: datetime) -> tuple[date | None, date | None]:
+    """The Beijing days that a query asks for at its top level, as far as it says; with a start, up to today."""
+    parts = query.parts if isinstance(query, And) else (query,)
+    since = max((part.instant for part in parts if isinstance(part, Since)), default=None)
+    until = min((part.instant for part in parts if isinstance(part, Until)), default=None)
+    if since is None:
+        return None, None
+    end = min(until - timedelta(milliseconds=1), now) if until is not None else now
+    return since.astimezone(BEIJING).date(), end.astimezone(BEIJING).date()
+
+
+def bars(by_day: Mapping[str, Mapping[str, int]], since: date | None = None, until: date | None = None) -> list[Bar]:
     """The histogram without gaps: by day up to 120 days, then by week (from Monday), beyond two years by month."""
     if not by_day:
         return []
     days = sorted(date.fromisoformat(day) for day in by_day)
-    first, last = days[0], days[-1]
+    first, last = min(days[0], since or days[0]), max(days[-1], until or days[-1])
     length = (last - first).days + 1
     sums: dict[date, dict[str, int]] = {}
     for day in days:
@@ -130,6 +144,11 @@ def bars(by_day: Mapping[str, Mapping[str, int]]) -> list[Bar]:
         out.append(Bar(start.isoformat(), (following - timedelta(days=1)).isoformat(), counts))
         start = following
     return out
+
+
+def chart_values(shown: Sequence[Bar]) -> list[dict[str, object]]:
+    """What charts.js draws of the histogram."""
+    return [{"first": bar.first, "last": bar.last, **bar.counts} for bar in shown]
 
 
 def _start(day: date, length: int) -> date:

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from alerts.read import AlertView, DeliveryView
+from search.ast import Is
 from shengwen.web import present
 from shengwen.web.auth import same_token
 from shengwen.web.deps import WebDeps
@@ -54,7 +55,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._env.filters.update(present.FILTERS)
+        self._env.filters.update(present.FILTERS, tag_query=lambda tag: str(Is("tag", tag)))
         self._env.globals.update(settings=deps.settings, demo_links=deps.demo_links, url=page_url)
         missing = [name for name in VENDOR if not (STATIC / name).is_file()]
         if missing:
@@ -92,7 +93,7 @@ class Pages:
 
 def asset_names() -> tuple[str, ...]:
     """Our own static files and those that `make setup` fetches."""
-    return ("page.css", "page.js", "charts.js", *VENDOR)
+    return ("page.css", "page.js", "charts.js", "icon.svg", *VENDOR)
 
 
 def asset_url(name: str) -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import orjson
 
 from ingest.clock import BEIJING
 
@@ -24,7 +27,9 @@ FLAGS: Final = {
     "empty": "空评价", "default_review": "默认评价", "advertisement": "广告", "template": "模板", "off_topic": "无关",
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
 }  # fmt: skip
-ALERT_KINDS: Final = {"spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声"}
+ALERT_KINDS: Final = {
+    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "customer": "重要客户",
+}  # fmt: skip
 ALERT_STATES: Final = {"firing": "进行中", "cooling": "回落中", "closed": "已结束"}
 VERDICTS: Final = {"confirmed": "已确认", "dismissed": "误报"}
 DELIVERY_STATES: Final = {"pending": "等待发送", "sending": "发送中", "delivered": "已送达", "failed": "失败"}
@@ -146,6 +151,11 @@ def decimal(number: float | None, places: int = 1) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rate(number: float) -> str:
+    """An expected count, with a space before a figure: 0 expected is never quite 0."""
+    return "不到 0.1" if number < 0.1 else f" {decimal(number)}"
+
+
 def percent(share: float | None, places: int = 0) -> str:
     """0.123 as 12%."""
     return "—" if share is None else f"{share * 100:.{places}f}%"
@@ -181,6 +191,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "count_text": count,
     "decimal": decimal,
     "percent": percent,
+    "rate": rate,
     "p_value": p_value,
     "tag_name": tag_name,
     "tag_group": tag_group,
@@ -197,6 +208,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "coverage_state": _named(COVERAGE_STATES),
     "signal_name": _named(SIGNALS),
     "clock_name": _named(CLOCKS),
+    "quoted": partial(quote, safe=""),
+    "tojson_text": lambda value: orjson.dumps(value).decode(),
     "level_class": lambda level: LEVEL_CLASSES.get(level, "l3"),
 }
 """What templates call. ``ago`` needs the time now and is bound to it when a page is rendered."""

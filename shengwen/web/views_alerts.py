@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from search.ast import Is
 from shengwen.web.cards import make_cards
 from shengwen.web.deps import Verdict
 from shengwen.web.pages import LoginDep, PagesDep, page_url
+from shengwen.web.present import decimal
+from shengwen.web.querytext import FIELDS
 
 router = APIRouter()
 
@@ -47,6 +50,8 @@ def alert(request: Request, pages: PagesDep, key: str) -> Response:
         alert=detail.alert,
         why=detail.explanation,
         cards=make_cards(hits, tickets),
+        gauge=gauge(detail.alert),
+        scope_names={name: FIELDS[name] for name in ("source", "product", "tag")},
         scope_url=scope_url(detail.alert, deps.clock.now()),
     )
 
@@ -73,6 +78,45 @@ def _scope_words(scope: Mapping[str, str]) -> list[str]:
         elif value:
             words.append(str(Is("tag", value)))
     return words
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Observed against expected on one line; places in the drawing's 600 units."""
+
+    low: float
+    high: float
+    expected: float
+    observed: float
+    expected_text: str
+    observed_text: str
+    anchor_expected: str
+    anchor_observed: str
+
+
+def gauge(alert: AlertView) -> Gauge | None:
+    """The drawing of a spike; other kinds have no expectation."""
+    if alert.kind != "spike":
+        return None
+    low, high = alert.interval
+    scale = 560 / max(alert.observed, high, 1.0)
+
+    def place(value: float) -> float:
+        return round(20 + scale * max(0.0, value), 1)
+
+    def anchor(value: float) -> str:
+        return "start" if place(value) < 60 else "end" if place(value) > 540 else "middle"
+
+    return Gauge(
+        low=place(low),
+        high=place(high),
+        expected=place(alert.expected),
+        observed=place(alert.observed),
+        expected_text=decimal(alert.expected),
+        observed_text=decimal(alert.observed, 0),
+        anchor_expected=anchor(alert.expected),
+        anchor_observed=anchor(alert.observed),
+    )
 
 
 @router.post("/alerts/{key}/verdict")

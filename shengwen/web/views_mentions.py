@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
+from ingest.clock import BEIJING
 from ingest.errors import QueryError
 from search.base import Results, Sort
+from search.export import export
 from search.query import parse_query
 from shengwen.web.cards import Card, make_card, make_cards
-from shengwen.web.facets import SENTIMENT_ORDER, bars, date_presets, facet_groups, tag_groups
-from shengwen.web.pages import Pages, PagesDep, page_url
+from shengwen.web.facets import SENTIMENT_ORDER, bars, chart_values, date_presets, day_bounds, facet_groups, tag_groups
+from shengwen.web.pages import LoginDep, Pages, PagesDep, page_url
 from shengwen.web.querytext import added, chips, without_fields
+from shengwen.web.saved import forget_search, save_search, saved_searches
 
 router = APIRouter()
 
@@ -40,6 +47,12 @@ EXAMPLES = (
     ("since:2026-01-01 until:2026-01-31", "一段日期"),
     ("has:追评", "有追评；还有 has:图、has:回复"),
 )
+
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "jsonl": "application/x-ndjson",
+}
 
 Text = Annotated[str, Query(max_length=4000)]
 
@@ -79,7 +92,10 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         return pages.render(request, "mentions.html", status=400, trouble=trouble(q, error), **shared)
     results = deps.index.search(query, sort=order, limit=PAGE, cursor=cursor or None)
     summary = deps.index.summary(query, top=TAGS_SHOWN)
+    days = bars(summary.by_day, *day_bounds(query, deps.clock.now()))
     active = chips(q, now=deps.clock.now())
+    presets = date_presets(q, active)
+    preset = any(one.active for one in presets)
     return pages.render(
         request,
         "mentions.html",
@@ -87,13 +103,15 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         total=results.total,
         cards=cards_of(pages, results),
         more=_more(q, order, results),
-        chips=active,
-        presets=date_presets(q, active),
+        chips=[chip for chip in active if not (preset and chip.field in ("since", "until"))],
+        presets=presets,
         groups=facet_groups(summary, q, active),
         tags=tag_groups(summary, q, active),
-        bars=bars(summary.by_day),
+        bars=days,
+        chart=chart_values(days),
         sentiments=SENTIMENT_ORDER,
         day_url=_day_url(q, order),
+        saved=saved_searches(deps.engine),
         **shared,
     )
 
@@ -132,4 +150,45 @@ def mention(request: Request, pages: PagesDep, mention_id: str) -> Response:
         "mention.html",
         card=make_card(hit, ticket=ticket, limit=None),
         parent=make_card(parent) if parent else None,
+    )
+
+
+@router.post("/searches")
+def save(
+    request: Request,
+    pages: PagesDep,
+    login: LoginDep,
+    name: Annotated[str, Form(max_length=200)] = "",
+    q: Annotated[str, Form(max_length=4000)] = "",
+    sort: Annotated[str, Form(max_length=20)] = "newest",
+) -> Response:
+    """Save a query under a name."""
+    parse_query(q, now=pages.deps.clock.now())
+    save_search(pages.deps.engine, pages.deps.clock, name, q, sort_of(sort), login.user)
+    return RedirectResponse(page_url("/", q=q, sort=sort_of(sort)), 303)
+
+
+@router.post("/searches/{number}/delete")
+def forget(pages: PagesDep, number: int, q: Annotated[str, Form(max_length=4000)] = "") -> Response:
+    forget_search(pages.deps.engine, number)
+    return RedirectResponse(page_url("/", q=q), 303)
+
+
+@router.get("/export.{kind}")
+def export_file(pages: PagesDep, kind: Literal["csv", "xlsx", "jsonl"], q: Text = "", sort: str = "newest") -> Response:
+    """Everything that the query finds, as a file; written to a temporary folder first, so that memory stays bounded."""
+    now = pages.deps.clock.now()
+    query, order = parse_query(q, now=now), sort_of(sort)
+    folder = Path(tempfile.mkdtemp(prefix="shengwen-export-"))
+    name = f"声闻提及-{now.astimezone(BEIJING):%Y%m%d-%H%M}.{kind}"
+    try:
+        export(pages.deps.index.scan(query, sort=order), folder / f"export.{kind}")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(
+        folder / f"export.{kind}",
+        filename=name,
+        media_type=MEDIA_TYPES[kind],
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )

@@ -14,22 +14,34 @@ from starlette.exceptions import HTTPException
 from alerts.read import QueryView, SourceView
 from ingest.dead_letters import DeadLetter
 from ingest.errors import ShengwenError, UserError
+from ingest.log.base import Topics
 from ingest.stage import StageHealth
 from shengwen.web.deps import PlatformStatus, WebDeps
-from shengwen.web.pages import PagesDep
+from shengwen.web.pages import PagesDep, page_url
 from shengwen.web.present import source_name
 
 router = APIRouter()
 
 LETTERS_SHOWN = 200
 PAYLOAD_SHOWN = 2_000
+VERDICTS = {
+    "person": "需要人工",
+    "stopped": "已停止",
+    "silent": "失声",
+    "partial": "不完整",
+    "ok": "正常",
+    "quiet": "无新内容",
+    "unknown": "还没有运行",
+    "off": "未启用",
+}
+"""In the order in which they are listed: what needs somebody first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
     """One source: what its collector says of itself and what its coverage records say.
 
-    ``verdict``: person (needs one), stopped, silent (nothing came though something should have), quiet (complete,
+    ``verdict``: person (needs one), stopped, silent (nothing came though it should have), partial, quiet (complete,
     nothing new), ok, off, unknown (never ran).
     """
 
@@ -50,7 +62,7 @@ class SourceLine:
 def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLine]:
     """All sources that are configured or ever reported; those that need somebody first."""
     collectors = {one.source: one for one in deps.platform_status()}
-    coverage = {one.source: one for one in deps.reader.sources()}
+    coverage = {one.source: one for one in deps.reader.sources(deps.clock.now())}
     parked: dict[str, int] = {}
     for letter in letters:
         parked[letter.source] = parked.get(letter.source, 0) + 1
@@ -65,7 +77,7 @@ def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLin
         )
         for source in dict.fromkeys([*collectors, *coverage])
     ]
-    order = ("person", "stopped", "silent", "ok", "quiet", "unknown", "off")
+    order = list(VERDICTS)
     return sorted(lines, key=lambda line: order.index(line.verdict))
 
 
@@ -82,6 +94,8 @@ def _verdict(collector: PlatformStatus | None, coverage: SourceView | None) -> s
     newest = max(coverage.queries, key=lambda one: one.finished_at, default=None)
     if newest is not None and newest.status in ("stopped", "failed"):
         return "stopped"
+    if coverage.state == "partial":
+        return "partial"
     return "ok" if any(one.new for one in coverage.queries) else "quiet"
 
 
@@ -115,6 +129,7 @@ def sources(request: Request, pages: PagesDep, resumed: str = "") -> Response:
         stages=stage_lines(deps),
         letters=len(letters),
         counts=deps.index.counts(),
+        verdicts=VERDICTS,
         notice=f"{source_name(resumed)} 已恢复，会在下一轮继续采集。" if resumed else "",
     )
 
@@ -124,7 +139,7 @@ def resume(request: Request, pages: PagesDep, source: Annotated[str, Form(max_le
     if source not in {one.source for one in pages.deps.platform_status()}:
         raise HTTPException(404)
     pages.deps.resume_source(source)
-    return RedirectResponse(f"/sources?resumed={source}", 303)
+    return RedirectResponse(page_url("/sources", resumed=source), 303)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +198,7 @@ def healthz(pages: PagesDep) -> Response:
     failed = sorted(name for name, health in deps.health().items() if health.state == "failed")
     try:
         deps.index.counts()
-        deps.log.end_offsets("dead_letters")
+        deps.log.end_offsets(Topics.DEAD_LETTERS)
     except ShengwenError:
         failed.append("stores")
     return JSONResponse({"ok": not failed, "failed": failed}, 503 if failed else 200)

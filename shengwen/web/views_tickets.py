@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from alerts.read import TicketFilter, TicketView
+from alerts.tickets import CLOSED, MOVES
 from ingest.errors import UserError
 from shengwen.web.deps import TicketChange
 from shengwen.web.pages import LoginDep, PagesDep, page_url
@@ -121,6 +122,7 @@ def tickets(
         statuses=(*STATUSES, REOPENED),
         levels=LEVELS,
         intents=INTENTS,
+        departments=sorted({*deps.settings.departments, *(one.department for one in found), *_one(department)}),
         chosen=chosen,
         earlier=page_url("/tickets", **chosen, page=page - 1) if page > 1 else None,
         later=page_url("/tickets", **chosen, page=page + 1) if page * PAGE < total else None,
@@ -152,9 +154,17 @@ def _page(request: Request, pages: PagesDep, key: str, *, problem: str = "", sta
         deadlines=deadlines(detail.ticket, now),
         steps=STATUSES,
         reached=_reached(detail.ticket.status),
-        statuses=(*STATUSES, REOPENED),
+        moves=moves(detail.ticket),
         whys=whys,
+        measure={name: (detail.measure or {}).get(name) for name in ("what", "owner", "due")},
+        verification=detail.verification,
     )
+
+
+def moves(ticket: TicketView) -> list[str]:
+    """What the ticket may become next; only a complaint cannot be closed at once."""
+    allowed = MOVES.get(ticket.status, frozenset()) | (frozenset() if ticket.intent == "complaint" else {CLOSED})
+    return [name for name in (*STATUSES, REOPENED) if name in allowed and name != ticket.status]
 
 
 def _reached(status: str) -> int:
@@ -194,7 +204,7 @@ def cause(
             date.fromisoformat(due)
         except ValueError as error:
             raise UserError("完成日期要写成 2026-01-31 这样") from error
-    return _apply(request, pages, TicketChange(key=key, by=login.user, root_cause=answers, measure=measure))
+    return _apply(request, pages, TicketChange(key=key, by=login.user, root_cause=answers or None, measure=measure))
 
 
 def _apply(request: Request, pages: PagesDep, wanted: TicketChange) -> Response:

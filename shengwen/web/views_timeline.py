@@ -73,8 +73,9 @@ def timeline(
     sources = sorted(counts, key=_place)
     alerts = [one for one in deps.reader.alerts(since=since) if one.started_at < until]
     starts = [since + number * chosen.step for number in range(int(chosen.length / chosen.step))]
+    base = added(q, "sentiment:negative")
     rows = [
-        Row(local_text(start), [counts[source][at] for source in sources], _list_url(q, start, chosen.step))
+        Row(local_text(start), [counts[source][at] for source in sources], _list_url(base, start, chosen.step))
         for at, start in enumerate(starts)
     ]
     return pages.render(
@@ -113,12 +114,9 @@ def _place(source: str) -> tuple[int, str]:
     return (known.index(source) if source in known else len(known), source)
 
 
-def _list_url(q: str, start: datetime, step: timedelta) -> str:
-    spans = [f"{name}:{at.astimezone(BEIJING).isoformat()}" for name, at in (("since", start), ("until", start + step))]
-    text = added(q, "sentiment:negative")
-    for one in spans:
-        text = added(text, one)
-    return page_url("/", q=text)
+def _list_url(base: str, start: datetime, step: timedelta) -> str:
+    since, until = (at.astimezone(BEIJING).isoformat() for at in (start, start + step))
+    return page_url("/", q=f"{base} since:{since} until:{until}")
 
 
 def _chart(
@@ -131,6 +129,7 @@ def _chart(
     """What charts.js draws. ``at`` of an alert is the number of the step that it started in."""
     step = starts[1] - starts[0]
     return {
+        "hourly": step < DAY,
         "starts": [row.start for row in rows],
         "urls": [row.url for row in rows],
         "series": [{"source": s, "name": source_name(s), "counts": list(counts[s])} for s in sources],

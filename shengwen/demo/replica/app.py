@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from ingest.clock import Clock
-from shengwen.demo.cast import KEYWORDS, MODELS, PLATFORMS, ZHIHU_ARTICLES, ZHIHU_QUESTIONS, Platform
+from shengwen.demo.cast import KEYWORDS, MODELS, NAMES, PLATFORMS, ZHIHU_ARTICLES, ZHIHU_QUESTIONS, Platform
 from shengwen.demo.replica import douyin, jd, tmall, xiaohongshu, zhihu
 from shengwen.demo.replica.signing import Signer
 from shengwen.demo.replica.switches import Switches
@@ -28,13 +28,6 @@ from shengwen.demo.replica.web import HERE, Stage, answer, page, posted_form, po
 from shengwen.demo.settings import LOGIN_COOKIES, LOGIN_PATHS, PREFIXES
 from shengwen.demo.story import Story
 
-NAMES: Final[dict[Platform, str]] = {
-    "jd": "京东",
-    "tmall": "天猫",
-    "xiaohongshu": "小红书",
-    "douyin": "抖音",
-    "zhihu": "知乎",
-}
 _STATIC: Final = {"demo.css": "text/css", "demo.js": "text/javascript", "zhihu.js": "text/javascript"}
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,800}")
 

@@ -46,6 +46,8 @@ const Demo = (() => {
   const paragraphs = (html) =>
     [...new DOMParser().parseFromString(html, "text/html").body.children].map((p) => make("p", {}, p.textContent));
 
+  // Topics and emoji codes with their platform marks taken off; what is sent keeps them.
+  const words = (text) => text.replace(/\[话题\]#/g, "").replace(/\[([\u4e00-\u9fff]{1,4})R\]/g, "[$1]");
   const notice = (box, error) => box.append(make("p", { class: "notice" }, `暂时看不到内容：${error.message || error}`));
 
   // Calls `load` (which resolves to false at the end) whenever the end of `box` comes near; one call at a time.
@@ -66,5 +68,5 @@ const Demo = (() => {
     return check;
   };
 
-  return { make, token, jsonp, json, when, plain, paragraphs, notice, onScroll };
+  return { make, token, jsonp, json, when, plain, words, paragraphs, notice, onScroll };
 })();

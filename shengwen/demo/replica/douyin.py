@@ -73,8 +73,8 @@ class _Douyin:
         seed, aweme_id = self._stage.signer.seed(), request.path_params["aweme_id"][:30]
         return page("douyin_video.html", seed=seed, aweme_id=aweme_id)
 
-    def _found(self, request: Request) -> tuple[list[Item], int, int, bool]:
-        videos = says([item for item in self._items() if item.kind == "video"], request.query_params.get("keyword", ""))
+    def _found(self, request: Request, visible: list[Item]) -> tuple[list[Item], int, int, bool]:
+        videos = says([item for item in visible if item.kind == "video"], request.query_params.get("keyword", ""))
         if number(request, "sort_type", 0) == 1:
             videos.sort(key=lambda item: item.likes, reverse=True)
         days = number(request, "publish_time", 0)
@@ -102,9 +102,10 @@ class _Douyin:
         return answer(body, headers={"x-tt-logid": logid})
 
     async def general_search(self, request: Request) -> Response:
-        shown, offset, cursor, more = self._found(request)
+        visible = self._items()
+        shown, offset, cursor, more = self._found(request, visible)
         cards: list[dict[str, Any]] = [
-            {"type": 1, "aweme_info": self._aweme(item), "provider_doc_id_str": ""} for item in shown
+            {"type": 1, "aweme_info": _aweme(item, visible), "provider_doc_id_str": ""} for item in shown
         ]
         if offset == 0 and cards:
             words = [{"word": f"{word}安装", "id": str(n)} for n, word in enumerate(KEYWORDS)]
@@ -112,43 +113,15 @@ class _Douyin:
         return self._envelope(cards, cursor, more)
 
     async def video_search(self, request: Request) -> Response:
-        shown, _, cursor, more = self._found(request)
-        return self._envelope([self._aweme(item) for item in shown], cursor, more)
-
-    def _aweme(self, video: Item) -> dict[str, Any]:
-        total = len(under(self._items(), video.native_id, roots=False))
-        tags = [word[1:] for word in video.text.split() if word.startswith("#")]
-        return {
-            "aweme_id": video.native_id,
-            "desc": video.text,
-            "create_time": seconds(video.created_at),
-            "author": _author(video.author),
-            "statistics": {
-                "digg_count": video.likes,
-                "comment_count": total,
-                "share_count": video.likes // 6,
-                "collect_count": video.likes // 4,
-                "play_count": 0,
-            },
-            "text_extra": [{"hashtag_name": tag, "hashtag_id": str(1000 + n), "type": 1} for n, tag in enumerate(tags)],
-            "aweme_type": 0,
-            "media_type": 4,
-            "video": {
-                "play_addr": {"url_list": [picture(video, 0)]},
-                "cover": {"url_list": [picture(video, 0)]},
-                "duration": 43_210,
-            },
-            "images": None,
-            "share_url": f"https://www.iesdouyin.com/share/video/{video.native_id}/",
-            "region": "CN",
-            "is_top": 0,
-        }
+        visible = self._items()
+        shown, _, cursor, more = self._found(request, visible)
+        return self._envelope([_aweme(item, visible) for item in shown], cursor, more)
 
     async def detail(self, request: Request) -> Response:
         video = find(self._items(), request.query_params.get("aweme_id", ""), "video")
         if video is None:
             return _gone(request)
-        return answer({"status_code": 0, "aweme_detail": self._aweme(video), "log_pb": {"impr_id": "0"}})
+        return answer({"status_code": 0, "aweme_detail": _aweme(video, self._items()), "log_pb": {"impr_id": "0"}})
 
     async def comments(self, request: Request) -> Response:
         items, aweme_id = self._items(), request.query_params.get("aweme_id", "")
@@ -164,11 +137,11 @@ class _Douyin:
 
     def _thread(self, request: Request, comments: list[Item], video: Item | None, *, total: int) -> Response:
         cursor, size = number(request, "cursor", 0), number(request, "count", COMMENT_PAGE, low=1, high=COMMENT_PAGE)
-        shown = comments[cursor : cursor + size]
+        shown, visible = comments[cursor : cursor + size], self._items()
         body = {
             "status_code": 0,
             # null, not [], when there are none
-            "comments": [self._comment(item, video) for item in shown] or None,
+            "comments": [_comment(item, video, visible) for item in shown] or None,
             "cursor": cursor + size,
             "has_more": int(len(comments) > cursor + size),
             "reply_style": 2,
@@ -179,36 +152,67 @@ class _Douyin:
         }
         return answer(body)
 
-    def _comment(self, item: Item, video: Item | None) -> dict[str, Any]:
-        by_author = video is not None and item.author.uid == video.author.uid
-        made: dict[str, Any] = {
-            "cid": item.native_id,
-            "text": item.text,
-            "aweme_id": item.parent_id,
-            "create_time": seconds(item.created_at),
-            "digg_count": item.likes,
-            "status": 1,
-            "user": _author(item.author),
-            "reply_id": item.root_id or "0",
-            "reply_to_reply_id": "0" if item.reply_to == item.root_id else item.reply_to or "0",
-            "reply_comment": None,
-            "reply_comment_total": 0 if item.root_id else len(replies(self._items(), item.native_id)),
-            "text_extra": [],
-            "image_list": None,
-            "video_list": None,
-            "label_text": "作者" if by_author else "",
-            "label_type": 1 if by_author else -1,
-            "label_list": [],
-            "is_author_digged": False,
-            "is_hot": False,
-            "stick_position": 0,
-            "is_folded": False,
-            "level": 2 if item.root_id else 1,
-            "content_type": 1,
-        }
-        if int(item.native_id) % 11:
-            made["ip_label"] = item.author.province
-        return made
+
+def _aweme(video: Item, visible: list[Item]) -> dict[str, Any]:
+    total = len(under(visible, video.native_id, roots=False))
+    tags = [word[1:] for word in video.text.split() if word.startswith("#")]
+    return {
+        "aweme_id": video.native_id,
+        "desc": video.text,
+        "create_time": seconds(video.created_at),
+        "author": _author(video.author),
+        "statistics": {
+            "digg_count": video.likes,
+            "comment_count": total,
+            "share_count": video.likes // 6,
+            "collect_count": video.likes // 4,
+            "play_count": 0,
+        },
+        "text_extra": [{"hashtag_name": tag, "hashtag_id": str(1000 + n), "type": 1} for n, tag in enumerate(tags)],
+        "aweme_type": 0,
+        "media_type": 4,
+        "video": {
+            "play_addr": {"url_list": [picture(video, 0)]},
+            "cover": {"url_list": [picture(video, 0)]},
+            "duration": 43_210,
+        },
+        "images": None,
+        "share_url": f"https://www.iesdouyin.com/share/video/{video.native_id}/",
+        "region": "CN",
+        "is_top": 0,
+    }
+
+
+def _comment(item: Item, video: Item | None, visible: list[Item]) -> dict[str, Any]:
+    by_author = video is not None and item.author.uid == video.author.uid
+    made: dict[str, Any] = {
+        "cid": item.native_id,
+        "text": item.text,
+        "aweme_id": item.parent_id,
+        "create_time": seconds(item.created_at),
+        "digg_count": item.likes,
+        "status": 1,
+        "user": _author(item.author),
+        "reply_id": item.root_id or "0",
+        "reply_to_reply_id": "0" if item.reply_to == item.root_id else item.reply_to or "0",
+        "reply_comment": None,
+        "reply_comment_total": 0 if item.root_id else len(replies(visible, item.native_id)),
+        "text_extra": [],
+        "image_list": None,
+        "video_list": None,
+        "label_text": "作者" if by_author else "",
+        "label_type": 1 if by_author else -1,
+        "label_list": [],
+        "is_author_digged": False,
+        "is_hot": False,
+        "stick_position": 0,
+        "is_folded": False,
+        "level": 2 if item.root_id else 1,
+        "content_type": 1,
+    }
+    if int(item.native_id) % 11:
+        made["ip_label"] = item.author.province
+    return made
 
 
 def _author(person: Person) -> dict[str, Any]:

@@ -108,7 +108,8 @@ class _Xiaohongshu:
 
     async def search(self, request: Request) -> Response:
         body = await posted_json(request)
-        notes = says([item for item in self._items() if item.kind == "post"], str(body.get("keyword", "")))
+        visible = self._items()
+        notes = says([item for item in visible if item.kind == "post"], str(body.get("keyword", "")))
         if body.get("sort") == "popularity_descending":
             notes.sort(key=lambda item: item.likes, reverse=True)
         if body.get("note_type") == 1:
@@ -116,7 +117,7 @@ class _Xiaohongshu:
         index = bounded(body.get("page"), 1, low=1)
         size = bounded(body.get("page_size"), SEARCH_PAGE, low=1, high=SEARCH_PAGE)
         shown = notes[(index - 1) * size : index * size]
-        items: list[dict[str, Any]] = [self._search_item(note) for note in shown]
+        items: list[dict[str, Any]] = [self._search_item(note, visible) for note in shown]
         if index == 1 and items:
             queries = [{"id": f"{word}安装", "search_word": f"{word}安装"} for word in KEYWORDS]
             related = {
@@ -127,7 +128,7 @@ class _Xiaohongshu:
             items.insert(min(4, len(items)), related)
         return _good({"items": items, "has_more": len(notes) > index * size})
 
-    def _search_item(self, note: Item) -> dict[str, Any]:
+    def _search_item(self, note: Item, visible: list[Item]) -> dict[str, Any]:
         card: dict[str, Any] = {
             "type": "normal",
             "user": _user(note.author) | {"nick_name": note.author.nick},
@@ -136,7 +137,7 @@ class _Xiaohongshu:
                 "liked_count": short_count(note.likes),
                 "collected": False,
                 "collected_count": short_count(note.likes // 2),
-                "comment_count": str(len(under(self._items(), note.native_id, roots=False))),
+                "comment_count": str(len(under(visible, note.native_id, roots=False))),
                 "shared_count": str(note.likes // 9),
             },
             "cover": {"width": 480, "height": 640, "url_default": picture(note, 0), "url_pre": picture(note, 0)},
@@ -376,12 +377,12 @@ ANSWERS: Final[dict[str, Answer]] = {
     "verification_300015": Answer(("verification",), _bad(300015, "请完成验证")),
     "verification_page": Answer(("verification", "login_required", "unknown"), _no_state, ("page",)),
     "throttled_300013": Answer(("throttled",), _bad(300013, "访问频次异常，请勿频繁操作")),
-    "throttled_429": Answer(("throttled",), _bad(-1, "too many requests", 429)),
+    "throttled_429": Answer(("throttled",), lambda _: Response(b"", 429)),
     "blocked_300012": Answer(("blocked",), _bad(300012, "网络连接异常，请检查网络设置或重启试试")),
     "blocked_300011": Answer(("blocked",), _bad(300011, "检测到账号异常，请稍后重启试试")),
-    "refused_401": Answer(("login_required", "blocked"), _bad(-1, "unauthorized", 401)),
-    "refused_403": Answer(("blocked", "throttled"), _bad(-1, "forbidden", 403)),
-    "refused_406": Answer(("blocked", "throttled"), _bad(-1, "create invoker failed", 406)),
+    "refused_401": Answer(("login_required", "blocked"), lambda _: Response(b"", 401)),
+    "refused_403": Answer(("blocked", "throttled"), lambda _: Response(b"", 403)),
+    "refused_406": Answer(("blocked", "throttled", "unknown"), _bad(-1, "create invoker failed", 406)),
     "gone_510000": Answer(("gone",), GONE, only=_NOTE_CALLS),
     "gone_510001": Answer(("gone",), _bad(-510001, "笔记状态异常，请稍后查看"), only=_NOTE_CALLS),
     "no_comments": Answer(("empty",), _nothing, only=("/search/notes", "/comment/page", "/sub/page")),

@@ -316,7 +316,9 @@ ANSWERS: Final[dict[str, Answer]] = {
     ),
     "verification_page": Answer(("verification",), _safety_page, ("page", "api")),
     "blocked_40362": Answer(
-        ("blocked",), _refuse(403, 40362, "您当前请求存在异常，暂时限制本次访问。如有疑问请反馈。"), ("page", "api")
+        ("blocked", "verification"),
+        _refuse(403, 40362, "您当前请求存在异常，暂时限制本次访问。如有疑问请反馈。"),
+        ("page", "api"),
     ),
     "blocked_10003": Answer(("blocked", "unknown"), _refuse(403, 10003, "请求参数异常，请升级客户端后重试。")),
     "blocked_403": Answer(("blocked",), lambda _: Response(b"", 403), ("page", "api")),

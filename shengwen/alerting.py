@@ -1,0 +1,95 @@
+"""Alerting as the shell runs it: engine, deadlines, delivery; the state database's errors are mapped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from alerts.channels.registry import make_channels
+from alerts.coverage import CoverageStore
+from alerts.engine import AlertEngine
+from alerts.facts import FactStore
+from alerts.outbox import Dispatcher
+from alerts.tickets import Tickets
+from ingest.errors import Permanent, Retryable, UserError
+
+if TYPE_CHECKING:
+    from ingest.analysis import ClassifiedMention
+    from ingest.coverage import Coverage
+    from shengwen.rooms import Rooms
+    from shengwen.web.deps import TicketChange, Verdict
+
+
+@contextmanager
+def state_errors() -> Iterator[None]:
+    """SQLAlchemy's errors as ours: what a busy or absent database says may pass, the rest needs a person."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Retryable(f"状态库暂时不可用：{error.orig}") from error
+    except DBAPIError as error:
+        raise Permanent(f"状态库出错：{error.orig}") from error
+
+
+class Alerting:
+    """What the alert stage, the clock and the page call. Thread-safe."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        settings = rooms.settings.alerts
+        self._facts = FactStore(rooms.engine, settings)
+        self._coverage = CoverageStore(rooms.engine)
+        self._engine = AlertEngine(rooms.engine, settings, rooms.clock, rooms.routing)
+        self._tickets = Tickets(rooms.engine, settings, rooms.clock)
+        self._channels = make_channels(settings, rooms.clock)
+        for channel in self._channels.values():
+            rooms.on_close(channel.close)
+        self._dispatcher = Dispatcher(rooms.engine, self._channels, rooms.clock, settings.delivery)
+
+    def absorb(self, batch: Sequence[tuple[ClassifiedMention, tuple[str, int, int] | None]]) -> None:
+        """Count classified mentions, once each, and open what a single one sets off."""
+        with state_errors():
+            self._facts.absorb(batch)
+            self._engine.react()
+
+    def absorb_coverage(self, records: Sequence[Coverage]) -> None:
+        """Note what crawls told of themselves."""
+        with state_errors():
+            self._coverage.absorb(records)
+
+    def tick(self) -> None:
+        """Judge what is now, open what must be opened, remind of what is due."""
+        with state_errors():
+            self._engine.tick()
+
+    def dispatch(self) -> None:
+        """Deliver what is in the outbox."""
+        with state_errors():
+            while self._dispatcher.run_once():
+                pass
+
+    def decide(self, key: str, verdict: Verdict, by: str) -> None:
+        """A person says whether an alert was one."""
+        with state_errors():
+            self._engine.decide(key, verdict, by=by)
+
+    def change_ticket(self, change: TicketChange) -> None:
+        """What somebody did to a ticket on the page. Raises UserError."""
+        with state_errors():
+            if change.status:
+                self._tickets.move(change.key, change.status, by=change.by, remark=change.note)
+            elif change.note:
+                self._tickets.comment(change.key, change.note, by=change.by)
+            if change.root_cause is not None:
+                self._tickets.set_root_cause(change.key, change.root_cause, by=change.by)
+            if change.measure is not None:
+                measure = change.measure
+                try:
+                    due = date.fromisoformat(str(measure.get("due", "")))
+                except ValueError:
+                    raise UserError("改进措施要写明完成日期") from None
+                what, owner = str(measure.get("what", "")), str(measure.get("owner", ""))
+                self._tickets.set_measure(change.key, what, owner=owner, due=due, by=change.by)
