@@ -159,6 +159,14 @@ class PlatformSettings(_Plain):
         return url if best is None else f"https://{best[0]}{url[len(best[1]) :]}"
 
 
+class ReaderSettings(PlatformSettings):
+    """A platform that is read in the browser: slower, and searches are read to their end daily, because an old post
+    may have new comments."""
+
+    pause: Pause = (4.0, 10.0)
+    full_pass_hours: float = Field(default=24.0, ge=0)
+
+
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets."""
 
@@ -166,8 +174,8 @@ class CrawlSettings(_Plain):
     chromium: str | None = None
     jd: PlatformSettings = PlatformSettings()
     tmall: PlatformSettings = PlatformSettings()
-    xiaohongshu: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
-    douyin: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
+    xiaohongshu: ReaderSettings = ReaderSettings()
+    douyin: ReaderSettings = ReaderSettings()
     zhihu: PlatformSettings = PlatformSettings()
 
     @model_validator(mode="after")

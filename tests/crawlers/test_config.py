@@ -18,6 +18,8 @@ def test_the_defaults_are_courteous() -> None:
         assert here.pause[0] >= 3
         assert here.targets == ()
     assert "Mozilla" not in settings.user_agent
+    given = crawl_settings({"douyin": {"targets": [{"keyword": "暖气"}]}}).douyin
+    assert given.pause == settings.douyin.pause > settings.jd.pause
 
 
 @pytest.mark.parametrize(
