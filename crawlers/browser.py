@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGES_PER_CONTEXT: Final = 40
-"""After so many pages the browser context is made anew, with the same session: pages leave memory behind."""
 PATIENCE: Final = 8.0
 """Seconds to wait for an answer that the page should be asking for."""
 NUDGES: Final = (0.4, 0.8, 1.6, 3.0, 5.0)
@@ -258,7 +256,7 @@ class BrowserSpider(PlatformSpider):
         await self.turn()
         visit = Visit(self, take)
         await self._renew()
-        context = f"c{self._opened // PAGES_PER_CONTEXT}"
+        context = f"c{self._opened // self.here.pages_per_context}"
         self._opened += 1
         request = Request(
             url,
@@ -300,7 +298,7 @@ class BrowserSpider(PlatformSpider):
 
     async def _renew(self) -> None:
         """Close the old context when its pages are used up, keeping its session."""
-        if self._opened % PAGES_PER_CONTEXT == 0 and self._context is not None:
+        if self._opened % self.here.pages_per_context == 0 and self._context is not None:
             old, self._context = self._context, None
             self._session = await old.storage_state()
             await old.close()

@@ -116,6 +116,8 @@ class PlatformSettings(_Plain):
       that edits deep in it are found.
     * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
+    * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
+      leave memory behind.
     * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
@@ -132,6 +134,7 @@ class PlatformSettings(_Plain):
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     questions: bool = True
+    pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
@@ -156,6 +159,14 @@ class PlatformSettings(_Plain):
         return url if best is None else f"https://{best[0]}{url[len(best[1]) :]}"
 
 
+class ReaderSettings(PlatformSettings):
+    """A platform that is read in the browser: slower, and searches are read to their end daily, because an old post
+    may have new comments."""
+
+    pause: Pause = (4.0, 10.0)
+    full_pass_hours: float = Field(default=24.0, ge=0)
+
+
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets."""
 
@@ -163,8 +174,8 @@ class CrawlSettings(_Plain):
     chromium: str | None = None
     jd: PlatformSettings = PlatformSettings()
     tmall: PlatformSettings = PlatformSettings()
-    xiaohongshu: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
-    douyin: PlatformSettings = PlatformSettings(pause=(4.0, 10.0))
+    xiaohongshu: ReaderSettings = ReaderSettings()
+    douyin: ReaderSettings = ReaderSettings()
     zhihu: PlatformSettings = PlatformSettings()
 
     @model_validator(mode="after")

@@ -7,15 +7,18 @@ settled; what a killed run streamed is not, so the next run does not mistake it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, Integer, String, delete, select, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
+from ingest.errors import Permanent, Unavailable
 from ingest.state import Base, UtcDateTime
 
 GONE: Final = "gone"
@@ -126,12 +129,12 @@ class PlatformBook:
         self._clock = clock
 
     def status(self, platform: str) -> PlatformStatus:
-        with Session(self._engine) as session:
+        with _transaction(self._engine) as session:
             return _status(session.get(CrawlPlatform, platform), platform)
 
     def all(self) -> list[PlatformStatus]:
         """Every platform that ever ran, by name."""
-        with Session(self._engine) as session:
+        with _transaction(self._engine) as session:
             rows = session.scalars(select(CrawlPlatform).order_by(CrawlPlatform.platform))
             return [_status(row, row.platform) for row in rows]
 
@@ -141,14 +144,14 @@ class PlatformBook:
 
     def mark_told(self, platform: str) -> None:
         """A person has been told of the stop."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = session.get(CrawlPlatform, platform)
             if row is not None and row.stopped_at is not None and row.told_at is None:
                 row.told_at = self._clock.now()
 
     def stop(self, platform: str, signal: str, reason: str) -> bool:
         """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays)."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = _row(session, platform)
             if row.stopped_at is not None:
                 return False
@@ -158,7 +161,7 @@ class PlatformBook:
 
     def resume(self, platform: str) -> bool:
         """Let a stopped platform run again; False when it was not stopped."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = session.get(CrawlPlatform, platform)
             if row is None or row.stopped_at is None:
                 return False
@@ -183,7 +186,7 @@ class Ledger:
 
     def begin(self) -> int:
         """Start a run; its number."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = _row(session, self._platform)
             row.run += 1
             row.started_at = self._clock.now()
@@ -192,7 +195,7 @@ class Ledger:
 
     def finish(self, status: str, signal: str, reason: str) -> None:
         """End the run. A stop's signal and reason, once recorded, stay until the platform is resumed."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = _row(session, self._platform)
             row.finished_at, row.status = self._clock.now(), status
             if row.stopped_at is None:
@@ -201,7 +204,7 @@ class Ledger:
     def spend(self, limit: int) -> bool:
         """Take one request out of this hour's budget; False when it is spent."""
         now = self._clock.now()
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = _row(session, self._platform)
             if row.hour_at is None or not timedelta(0) <= now - row.hour_at < _HOUR:
                 row.hour_at, row.hour_used = now, 0
@@ -214,7 +217,7 @@ class Ledger:
         """What is known of these items; unknown ones are left out."""
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Entry] = {}
-        with Session(self._engine) as session:
+        with _transaction(self._engine) as session:
             for start in range(0, len(wanted), _CHUNK):
                 part = wanted[start : start + _CHUNK]
                 rows = session.execute(
@@ -228,7 +231,7 @@ class Ledger:
         latest = {item.id: item.hash for item in items}
         now = self._clock.now()
         known = self.known(latest)
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             for item_id, digest in latest.items():
                 entry = known.get(item_id)
                 if entry is None:
@@ -242,7 +245,7 @@ class Ledger:
                 session.execute(update(CrawlItem).where(CrawlItem.id.in_(part)).values(seen_at=now))
 
     def list_state(self, key: str) -> ListState:
-        with Session(self._engine) as session:
+        with _transaction(self._engine) as session:
             row = session.get(CrawlList, (self._platform, key))
             if row is None:
                 return ListState()
@@ -251,7 +254,7 @@ class Ledger:
     def settle(self, key: str, total: int | None, *, full: bool) -> None:
         """This run read the list until its end (``full``) or until what was settled before."""
         now = self._clock.now()
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             row = session.get(CrawlList, (self._platform, key))
             if row is None:
                 row = CrawlList(platform=self._platform, key=key, settled_run=0, settled_at=now)
@@ -263,12 +266,24 @@ class Ledger:
 
     def forget(self, before: datetime) -> int:
         """Drop items not seen since ``before``; how many. Found again, they stream as new."""
-        with Session(self._engine) as session, session.begin():
+        with _transaction(self._engine) as session:
             old = select(CrawlItem.id).where(CrawlItem.platform == self._platform, CrawlItem.seen_at < before)
             ids = list(session.scalars(old))
             for start in range(0, len(ids), _CHUNK):
                 session.execute(delete(CrawlItem).where(CrawlItem.id.in_(ids[start : start + _CHUNK])))
             return len(ids)
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Session]:
+    """One transaction; SQLAlchemy's errors as ours: Unavailable when it may pass, else Permanent."""
+    try:
+        with Session(engine) as session, session.begin():
+            yield session
+    except OperationalError as error:
+        raise Unavailable(f"the state database does not answer: {type(error.orig).__name__}") from error
+    except SQLAlchemyError as error:
+        raise Permanent(f"the state database refused: {type(error).__name__}") from error
 
 
 def _row(session: Session, platform: str) -> CrawlPlatform:

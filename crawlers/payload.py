@@ -72,7 +72,8 @@ class Page:
     """What one payload says.
 
     ``next`` holds the parameters of the next page (``{"page": "2"}``, ``{"cursor": "20"}``, ``{"url": ...}``), null at
-    the end. ``total`` is what the platform claims there is, where it says. ``reason`` explains any signal but ok, in English.
+    the end. ``total`` is what the platform claims there is, where it says. ``reason`` explains any signal but ok, in
+    English.
     """
 
     endpoint: str

@@ -25,7 +25,7 @@ from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import Matched, Mention, Raw
+from ingest.mention import Matched, Mention, Raw, storable
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 
@@ -69,7 +69,7 @@ class Taken:
 
 def mention_id(draft: Draft) -> str:
     """The id that the draft's mention will have."""
-    return f"{draft.source}:{draft.kind}:{draft.native_id}"
+    return f"{draft.source}:{draft.kind}:{storable(str(draft.native_id))}"
 
 
 def stored_url(url: str | None) -> str | None:

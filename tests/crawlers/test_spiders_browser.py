@@ -102,7 +102,7 @@ def test_a_refused_run_is_told_once_and_not_repeated(replica: Replica, home: Hom
 
 def test_kill_9_in_the_middle_loses_nothing_and_leaves_no_browser_behind(replica: Replica, home: Home) -> None:
     keywords = replica.keywords("xiaohongshu")
-    home.configure(xiaohongshu=replica.settings("xiaohongshu", keywords))
+    home.configure(xiaohongshu=replica.settings("xiaohongshu", keywords, pages_per_context=2))
     child = home.begin("xiaohongshu")
     wait_until(lambda: sum(path.endswith("/comment/page") for path in replica.hits) >= 2, 60)
     family = descendants(child.pid)

@@ -178,6 +178,14 @@ def test_sigterm_ends_cleanly_with_what_was_read(shop: ShopServer, home: Home) -
     assert home.coverage()[1].reason == "SIGTERM"
 
 
+def test_the_pause_between_pages_is_kept(shop: ShopServer, home: Home) -> None:
+    shop.reviews["1"] = [review(n) for n in range(40, 0, -1)]
+    home.configure(jd=shop.settings("1", pause=[0.2, 0.3]))
+    record = home.crawl("jd").coverage[0]
+    assert record.pages == 4
+    assert (record.finished_at - record.started_at).total_seconds() >= 0.6  # three pauses between four pages
+
+
 def test_a_list_that_goes_in_circles_is_left(shop: ShopServer, home: Home) -> None:
     shop.reviews["1"] = [review(n % 7) for n in range(80)]
     home.configure(jd=shop.settings("1"))

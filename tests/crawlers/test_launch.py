@@ -1,0 +1,126 @@
+"""A run as a child process: what its end looks like from the service."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from crawlers.chromium import find_chromium
+from crawlers.launch import run_spider
+from crawlers.run import load_job, main, one_at_a_time
+from crawlers.session import cookies_for, storage_state
+from ingest.errors import ConfigError
+from tests.crawlers.hostile import ShopServer, review
+from tests.crawlers.runs import Home
+from tests.processes import Nursery
+
+
+@pytest.fixture
+def shop() -> Iterator[ShopServer]:
+    with ShopServer() as server:
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
+    return Home(tmp_path / "home", spider_nursery)
+
+
+def test_a_run_reports_its_coverage(shop: ShopServer, home: Home) -> None:
+    shop.reviews["1"] = [review(n) for n in range(3)]
+    job = home.configure(jd=shop.settings("1"))
+    done = run_spider("jd", job, 60)
+    assert (done.exit_code, done.status, done.timed_out) == (0, "complete", False)
+    assert done.report is not None
+    assert done.report.coverage[0].new == 3
+    assert home.ids().total() == 3
+
+
+def test_a_run_that_takes_too_long_is_ended_cleanly(shop: ShopServer, home: Home) -> None:
+    shop.reviews["1"] = [review(1)]
+    shop.faults["1"] = "slow"
+    job = home.configure(jd=shop.settings("1", timeout=60))
+    stop = threading.Event()
+    seen = threading.Thread(target=lambda: (_wait_for(shop, "1"), stop.set()))
+    seen.start()
+    done = run_spider("jd", job, 60, stop=stop)
+    seen.join()
+    shop.delay.set()
+    assert (done.exit_code, done.status) == (0, "partial")
+    assert not done.timed_out
+    assert done.report is not None
+    assert done.report.reason == "SIGTERM"
+
+
+def _wait_for(shop: ShopServer, sku: str) -> None:
+    deadline = time.monotonic() + 60
+    while not shop.hits[sku] and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_two_runs_of_one_platform_do_not_overlap(home: Home) -> None:
+    job = home.configure(jd={"targets": [{"sku": "1"}]})
+    with one_at_a_time(job.lock_path("jd")):
+        done = run_spider("jd", job, 60)
+    assert (done.exit_code, done.status) == (1, "failed")
+    assert "还在运行" in done.log_tail
+    assert home.coverage() == []
+    with one_at_a_time(job.lock_path("jd")):
+        pass
+
+
+def test_a_missing_or_broken_job_is_explained(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["--config", str(tmp_path / "none.json"), "jd"]) == 1
+    out, err = capfdbinary.readouterr()
+    assert "无法读取采集任务文件" in err.decode()
+    assert orjson.loads(out)["status"] == "failed"
+    broken = tmp_path / "job.json"
+    broken.write_text('{"crawl": {}, "log_path": 3}')
+    with pytest.raises(ConfigError, match="采集任务文件"):
+        load_job(broken)
+
+
+def test_without_chromium_the_run_fails_and_says_how_to_get_one(home: Home) -> None:
+    home.configure(xiaohongshu={"targets": [{"keyword": "岚炉"}]})
+    crawl = home.job.crawl.model_copy(update={"chromium": "/nowhere/chromium"})
+    home.job = home.job.model_copy(update={"crawl": crawl})
+    report = home.crawl("xiaohongshu")
+    assert report.status == "failed"
+    assert "apt-get install chromium" in report.reason
+    assert [record.status for record in home.coverage()] == ["failed"]
+    assert home.status("xiaohongshu").status == "failed"
+
+
+def test_find_chromium_looks_where_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_chromium() is None
+    program = tmp_path / "chromium-browser"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert find_chromium() == str(program)
+    assert find_chromium("/nowhere") is None
+
+
+def test_cookies_of_other_hosts_and_old_ones_stay_in_the_file(tmp_path: Path, home: Home) -> None:
+    path = tmp_path / "state.json"
+    now = time.time()
+    cookies = [
+        {"name": "a", "value": "1", "domain": ".jd.com", "path": "/", "expires": now + 60},
+        {"name": "b", "value": "2", "domain": "club.jd.com", "path": "/", "expires": -1},
+        {"name": "old", "value": "3", "domain": ".jd.com", "path": "/", "expires": now - 60},
+        {"name": "other", "value": "4", "domain": ".example.com", "path": "/"},
+    ]
+    path.write_bytes(orjson.dumps({"cookies": cookies, "origins": []}))
+    settings = {"bases": {"club.jd.com": "https://club.jd.com"}, "storage_state": str(path)}
+    here = home.configure(jd=settings).crawl.jd
+    assert [cookie["name"] for cookie in cookies_for(here)] == ["a", "b"]
+    path.write_text("[]")
+    with pytest.raises(ConfigError, match="shengwen login"):
+        storage_state(here)
+    path.unlink()
+    assert storage_state(here) is None

@@ -1,0 +1,229 @@
+"""From page to log: sealed, compared, streamed once, parked once; a crash repeats nothing and loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from crawlers.ledger import Ledger, ListState, Seen
+from crawlers.payload import Page, Payload, Problem
+from crawlers.pipeline import DEAD_IN_ROW, Pipeline, stored_url
+from crawlers.trip import ListPass
+from ingest.clock import ManualClock
+from ingest.dead_letters import DeadLetters
+from ingest.draft import Draft
+from ingest.errors import DeadLetterLimit
+from ingest.log.base import Topics
+from ingest.log.sqlite import SqliteLog
+from ingest.mention import mention_from_json
+from ingest.privacy import Privacy
+from ingest.relevance import Brand
+from ingest.state import Base, make_engine
+from tests.factories import CAPTURED, a_draft
+
+
+class Crash(BaseException):
+    """Stands for SIGKILL at one exact place."""
+
+
+class DyingLedger(Ledger):
+    """Dies when it should remember what the log just took."""
+
+    def record(self, items: Sequence[Seen], run: int, *, again: Sequence[str] = ()) -> None:
+        if items:
+            raise Crash
+        super().record(items, run, again=again)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = make_engine(f"sqlite:///{tmp_path / 'state.db'}")
+    Base.metadata.create_all(made)
+    yield made
+    made.dispose()
+
+
+def a_pipeline(
+    log: SqliteLog,
+    engine: Engine,
+    privacy: Privacy,
+    clock: ManualClock,
+    *,
+    ledger: type[Ledger] = Ledger,
+    size: int = 200,
+) -> Pipeline:
+    books = ledger(engine, "jd", clock)
+    books.begin()
+    brand = Brand(name="岚炉", words=("lanlu",))
+    return Pipeline(log, books, privacy, clock, platform="jd", brand=brand, batch_size=size)
+
+
+def a_page(*drafts: Draft, problems: Sequence[Problem] = ()) -> Page:
+    return Page(endpoint="jd.test", signal="ok", mentions=drafts, problems=tuple(problems))
+
+
+def a_payload(body: bytes = b"{}", at: datetime = CAPTURED) -> Payload:
+    return Payload(url="https://club.jd.com/x?productId=1&token=secret", body=body, captured_at=at)
+
+
+def take(pipeline: Pipeline, page: Page, body: bytes = b"{}") -> list[str]:
+    return pipeline.take(page, a_payload(body), query="sku=1", parser="jd.test", since=ListState()).new
+
+
+def streamed(log: SqliteLog) -> list[str]:
+    return [record.key for record in log.read(Topics.COLLECTED, 0, 0, 1000)]
+
+
+def test_a_mention_is_streamed_masked_with_its_words_and_without_tokens(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    take(pipeline, a_page(a_draft(native_id=7, text="ＬＡＮＬＵ暖气，电话13812345678", author_id="u1")))
+    pipeline.flush()
+    (record,) = log.read(Topics.COLLECTED, 0, 0, 10)
+    mention = mention_from_json(record.value)
+    assert mention.text == "ＬＡＮＬＵ暖气，电话[电话]"
+    assert (mention.matched.words, mention.matched.query) == (("lanlu",), "sku=1")
+    assert mention.raw.url == "https://club.jd.com/x?productId=1"
+    assert b"secret" not in record.value
+
+
+def test_known_and_unchanged_is_not_streamed_again(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    first = a_draft(native_id=1, text="好")
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    assert take(pipeline, a_page(first)) == ["jd:review:1"]
+    assert take(pipeline, a_page(first)) == []  # still in the batch
+    pipeline.flush()
+    later = a_pipeline(log, engine, privacy, clock)
+    assert take(later, a_page(a_draft(native_id=1, text="好", likes=9))) == []
+    assert take(later, a_page(a_draft(native_id=1, text="追评：坏了"))) == ["jd:review:1"]
+    later.flush()
+    assert streamed(log) == ["jd:review:1"] * 2
+
+
+def test_a_stub_is_looked_up_but_never_streamed(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    taken = pipeline.take(
+        a_page(a_draft(native_id=1, partial=True)), a_payload(), query="q", parser="p", since=ListState()
+    )
+    pipeline.flush()
+    assert (taken.ids, taken.fresh, taken.new) == (["jd:review:1"], ["jd:review:1"], [])
+    assert streamed(log) == []
+
+
+def test_a_crash_between_log_and_ledger_repeats_nothing(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    drafts = [a_draft(native_id=n) for n in range(5)]
+    dying = a_pipeline(log, engine, privacy, clock, ledger=DyingLedger)
+    take(dying, a_page(*drafts))
+    with pytest.raises(Crash):
+        dying.flush()
+    assert len(streamed(log)) == 5
+    again = a_pipeline(log, engine, privacy, clock)
+    assert again.recover() == 5
+    assert take(again, a_page(*drafts)) == []
+    again.flush()
+    assert len(streamed(log)) == 5
+
+
+def test_what_a_dead_run_streamed_is_not_settled_for_the_next(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    first = a_pipeline(log, engine, privacy, clock)
+    take(first, a_page(a_draft(native_id=1)))
+    first.flush()
+    dying = a_pipeline(log, engine, privacy, clock, ledger=DyingLedger)
+    take(dying, a_page(a_draft(native_id=2)))
+    with pytest.raises(Crash):
+        dying.flush()
+    again = a_pipeline(log, engine, privacy, clock)
+    again.recover()
+    page = a_page(a_draft(native_id=2), a_draft(native_id=1))
+    taken = again.take(page, a_payload(), query="q", parser="p", since=ListState(settled_run=1))
+    # Number 2 came after the list was last read to its end; the text of both is another than in the first run.
+    assert "jd:review:2" in taken.unsettled
+
+
+def test_a_broken_record_is_parked_once_wherever_it_stands(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    raw = '{"id": 1, "电话": "13812345678"}'.encode()
+    take(pipeline, a_page(a_draft(), problems=[Problem("comments[3].creationTime", "no time", raw)]), b"page one")
+    pipeline.flush()
+    later = a_pipeline(log, engine, privacy, clock)
+    take(later, a_page(a_draft(), problems=[Problem("comments[9].creationTime", "no time", raw)]), b"page two")
+    later.flush()
+    (letter,) = DeadLetters(log, clock).open()
+    assert (letter.stage, letter.source, letter.kind) == ("collect", "jd", "PayloadError")
+    assert b"13812345678" not in letter.payload
+    assert privacy.unlock(letter.payload) == b"page one"
+    assert letter.headers["url"] == "https://club.jd.com/x?productId=1"
+    assert len(log.read(Topics.DEAD_LETTERS, 0, 0, 10)) == 1
+
+
+def test_a_draft_that_cannot_be_sealed_is_parked_and_its_neighbours_pass(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    taken = pipeline.take(
+        a_page(a_draft(native_id=1), a_draft(native_id=2, rating=99), a_draft(native_id="\ud800")),
+        a_payload(),
+        query="q",
+        parser="p",
+        since=ListState(),
+    )
+    pipeline.flush()
+    assert (len(taken.new), taken.dead) == (2, 1)
+    assert len(streamed(log)) == 2
+    assert DeadLetters(log, clock).open()[0].error.startswith("rating")
+
+
+def test_a_parser_that_reads_nothing_any_more_stops_the_run(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    problems = [Problem(f"comments[{n}].id", "missing", f"{n}".encode()) for n in range(DEAD_IN_ROW)]
+    with pytest.raises(DeadLetterLimit):
+        take(pipeline, a_page(problems=problems))
+
+
+def test_a_full_batch_is_streamed_at_once_and_a_small_one_after_some_seconds(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock, size=3)
+    take(pipeline, a_page(*(a_draft() for _ in range(3))))
+    assert len(streamed(log)) == 3
+    take(pipeline, a_page(a_draft()))
+    assert len(streamed(log)) == 3
+    clock.advance(6)
+    take(pipeline, a_page(a_draft()))
+    assert len(streamed(log)) == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        (None, None),
+        ("https://h/x?note_id=1&xsec_token=t&cursor=c", "https://h/x?note_id=1&cursor=c"),
+        ("https://[broken/x", None),
+    ],
+)
+def test_stored_addresses_carry_no_tokens(url: str | None, kept: str | None) -> None:
+    assert stored_url(url) == kept
+
+
+def test_a_pass_ends_where_the_platform_turns_in_circles() -> None:
+    lane = ListPass(key="k", cap=9)
+    assert lane.open("a")
+    assert not lane.open("a")
+    assert lane.ended == "repeat"
