@@ -16,7 +16,7 @@ MIN_LENGTH = 12
 """Shorter texts have no fingerprint: different people do write "漏水了，差评" by themselves."""
 
 MAX_LENGTH = 600
-MAX_DISTANCE = 6
+MAX_DISTANCE = 10
 _NOISE = re.compile(r"[\W\d_]+")
 _MASK = (1 << 64) - 1
 

@@ -33,6 +33,10 @@ HALF_LIFE_WEEKS = 3.0
 _HOUR_PRIOR = 8.0
 _WEEKDAY_PRIOR = 20.0
 _MARGINAL_WEEKS = 8.0
+_ABSURD = 2.5
+_STEEPEST = 8.0
+"""No rhythm of people is steeper than this many times its mean; what is, was a burst."""
+
 _PRIOR_EVENTS = 1.0
 _PRIOR_HOURS = 24.0
 _DISPERSION_PRIOR = 5.0
@@ -208,8 +212,16 @@ def _sum(values: Floats, weight: Floats) -> Floats:
     return np.asarray(np.einsum("sh,sh->s", values, weight))
 
 
-def _dispersion(counts: Floats, expected: Floats, weight: Floats, width: float) -> tuple[Floats, Floats]:
-    """Variance-to-mean ratio of winsorised residuals, at least 1, and the winsorised counts.
+def _tamed(counts: Floats, cap: Floats, expected: Floats) -> Floats:
+    """Counts above the cap are cut to it; far above it they say nothing of ordinary days and are set to expected."""
+    import numpy as np
+
+    tamed: Floats = np.where(counts > _ABSURD * cap, expected, np.minimum(counts, cap))
+    return tamed
+
+
+def _dispersion(counts: Floats, expected: Floats, weight: Floats, width: float) -> Floats:
+    """Variance-to-mean ratio of winsorised residuals, at least 1 (Poisson).
 
     Winsorised twice: a past burst must not hide in the variance that allows the next one.
     """
@@ -218,13 +230,12 @@ def _dispersion(counts: Floats, expected: Floats, weight: Floats, width: float) 
     ratio = np.ones(counts.shape[0], dtype=np.float32)
     total = _sum(expected, weight) + _DISPERSION_PRIOR
     root = np.sqrt(expected)
-    kept = counts
     for _ in range(2):
-        kept = np.minimum(counts, expected + (width * np.sqrt(ratio))[:, None] * root + 1.5)
-        error = kept - expected
+        error = _tamed(counts, expected + (width * np.sqrt(ratio))[:, None] * root + 1.5, expected)
+        error -= expected
         error *= error
         ratio = np.maximum(1.0, (_sum(error, weight) + _DISPERSION_PRIOR) / total)
-    return ratio, kept
+    return ratio
 
 
 def _marginals(past: Floats, exposure: Floats, prior: Profile) -> tuple[Floats, Floats, Floats]:
@@ -234,19 +245,27 @@ def _marginals(past: Floats, exposure: Floats, prior: Profile) -> tuple[Floats, 
     scopes, length = past.shape
     weeks = length // WEEK
     weight = exposure * _recency(length)
-    days = np.roll(prior.days, -1)
-    base = np.tile((days[:, None] * prior.hours[None, :]).ravel(), weeks).astype(np.float32)
+    days_prior = np.roll(prior.days, -1)
+    base = np.tile((days_prior[:, None] * prior.hours[None, :]).ravel(), weeks).astype(np.float32)
     exposed = weight @ base + np.float32(_PRIOR_HOURS)
-    level = (_sum(past, weight) + _PRIOR_EVENTS) / exposed
-    _, kept = _dispersion(past, level[:, None] * base, weight, 3.0)
-    level = (_sum(kept, weight) + _PRIOR_EVENTS) / exposed
-    counted = (kept * weight).reshape(scopes, weeks, WEEK).sum(axis=1).reshape(scopes, 7, DAY)
-    flat = level[:, None, None] * weight.reshape(-1, weeks, WEEK).sum(axis=1).reshape(-1, 7, DAY)
-    by_hour = (counted.sum(axis=1) + _HOUR_PRIOR * prior.hours) / (flat.sum(axis=1) + _HOUR_PRIOR)
-    by_day = (counted.sum(axis=2) + _WEEKDAY_PRIOR * days) / (flat.sum(axis=2) + _WEEKDAY_PRIOR)
-    by_hour /= by_hour.mean(axis=1, keepdims=True)
-    by_day = np.roll(by_day / by_day.mean(axis=1, keepdims=True), 1, axis=1)
-    return level, by_hour.astype(np.float32), by_day.astype(np.float32)
+    folded = weight.reshape(-1, weeks, WEEK).sum(axis=1).reshape(-1, 7, DAY)
+    rough = (_sum(past, weight) + _PRIOR_EVENTS) / exposed
+    kept = np.minimum(past, (_STEEPEST * rough + 3.0)[:, None])
+    # Rough first, then without what stands out: winsorising against a flat line would cut off a strong rhythm.
+    for last in (False, False, True):
+        level = (_sum(kept, weight) + _PRIOR_EVENTS) / exposed
+        counted = (kept * weight).reshape(scopes, weeks, WEEK).sum(axis=1).reshape(scopes, 7, DAY)
+        flat = level[:, None, None] * folded
+        hours = (counted.sum(axis=1) + _HOUR_PRIOR * prior.hours) / (flat.sum(axis=1) + _HOUR_PRIOR)
+        days = (counted.sum(axis=2) + _WEEKDAY_PRIOR * days_prior) / (flat.sum(axis=2) + _WEEKDAY_PRIOR)
+        hours = (hours / hours.mean(axis=1, keepdims=True)).astype(np.float32)
+        days = (days / days.mean(axis=1, keepdims=True)).astype(np.float32)
+        if not last:
+            week = (level[:, None, None] * days[:, :, None] * hours[:, None, :]).reshape(scopes, WEEK)
+            cap = week + 4.0 * np.sqrt(week) + 1.5
+            split = past.reshape(scopes, weeks, WEEK)
+            kept = _tamed(split, cap[:, None, :], week[:, None, :]).reshape(scopes, length)
+    return level, hours, np.roll(days, 1, axis=1)
 
 
 def _expect(history: Floats, exposure: Floats, windows: Sequence[int], prior: Profile) -> tuple[Floats, Floats]:
@@ -264,13 +283,14 @@ def _expect(history: Floats, exposure: Floats, windows: Sequence[int], prior: Pr
         marginal = week[:, :window].sum(axis=1)
         usable = _blocks(seen, window) > 0.75 * window
         weight = usable * _recency(length)[::window]
-        ratio, _ = _dispersion(_blocks(past, window), _blocks(ago, window), weight.astype(np.float32), 3.5)
+        ratio = _dispersion(_blocks(past, window), _blocks(ago, window), weight.astype(np.float32), 3.5)
         cap = marginal + 2.5 * np.sqrt(ratio * marginal) + 1.0
         pulled, weighed = _MARGINAL_WEEKS * marginal, np.full(exposure.shape[0], _MARGINAL_WEEKS)
         for lag in range(1, weeks + 1):
             hourly = slice(WEEK * lag, WEEK * lag + window)
-            trust = (exposure[:, hourly].mean(axis=1) > 0.75) * by_week[lag - 1]
-            pulled = pulled + trust * np.minimum(history[:, hourly].sum(axis=1), cap)
+            count = history[:, hourly].sum(axis=1)
+            trust = (exposure[:, hourly].mean(axis=1) > 0.75) * (count <= _ABSURD * cap) * by_week[lag - 1]
+            pulled = pulled + trust * np.minimum(count, cap)
             weighed = weighed + trust
         means.append(pulled / weighed)
         samples = weighed - _MARGINAL_WEEKS * (1.0 - np.minimum(1.0, seen.sum(axis=1) / WEEK))
