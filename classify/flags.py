@@ -58,7 +58,7 @@ class FlagRules:
 
     def is_off_topic(self, reading: Reading, tagged: bool) -> bool:
         """Found by a brand word, but about something else. A rated text is a review, and on topic by its place."""
-        if not self._on_topic or tagged or reading.utterance.rating is not None:
+        if not self._on_topic or reading.utterance.rating is not None:
             return False
         named = lookalike = False
         for clause in reading.clauses:
@@ -67,7 +67,7 @@ class FlagRules:
             for word in self._on_topic & clause.words.keys():
                 for hit in clause.words[word]:
                     named = named or not masked(hit, masks)
-        return not named and (lookalike or len(_NOISE.sub("", reading.folded)) >= _DRIFTED)
+        return not named and (lookalike or (not tagged and len(_NOISE.sub("", reading.folded)) >= _DRIFTED))
 
     @staticmethod
     def is_sarcasm(reading: Reading, negatives: list[float]) -> bool:

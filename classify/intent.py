@@ -102,7 +102,7 @@ def intent_of(
     if asked >= 2 and not (blamed and negative >= 0.6):
         return "question"
     if label == "negative":
-        return "complaint"
+        return "complaint" if blamed or negative >= 0.45 else "other"
     if label == "positive":
         return "praise"
     if asked >= 1 and not blamed and not praised:

@@ -9,7 +9,7 @@ from pathlib import Path
 from classify.base import Classifier, Utterance
 from classify.features import judge
 from classify.flags import FlagRules, is_empty
-from classify.intent import Balance, asking, balance, intent_of
+from classify.intent import Balance, asking, balance, demands, escalates, intent_of
 from classify.opinions import Opinion, OpinionRules
 from classify.reading import MAX_READ, Reader, Reading
 from classify.safety import SafetyRules
@@ -90,7 +90,9 @@ class LinearClassifier(Classifier):
         if floor is not None:
             negative, neutral, positive = _at_least(negative, neutral, positive, *floor)
         advert = self._flags.is_advert(reading, negative)
-        off_topic = not meant and self._flags.is_off_topic(reading, bool(opinions))
+        if advert:
+            negative, neutral, positive = _at_least(negative, neutral, positive, "neutral", 0.6)
+        off_topic = not meant and not demands(reading) and self._flags.is_off_topic(reading, bool(opinions))
         sentiment = _sentiment(negative, neutral, positive)
         if advert:
             flags.append("advertisement")
@@ -205,8 +207,10 @@ def _leaning(
     reading: Reading, opinions: Sequence[Opinion], praise: list[float], blame: list[float]
 ) -> tuple[SentimentLabel, float] | None:
     """What the rules are sure of where n-grams know no word: all is blame, all is praise, or it only asks."""
+    if not any(char >= "\u2e80" for char in reading.folded) and not any(c.words for c in reading.clauses):
+        return "neutral", 0.6  # no Chinese and not a word that is known: nobody can say
     said = {opinion.sentiment for opinion in opinions if opinion.confidence >= 0.75}
-    if any(clause.has("ask.accusing") for clause in reading.clauses) and "positive" not in said:
+    if (reading.has("ask.accusing") or escalates(reading)) and "positive" not in said:
         return "negative", 0.6
     if said == {"negative"} and max(praise) < 0.5:
         return "negative", 0.55

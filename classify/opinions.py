@@ -92,8 +92,9 @@ class OpinionRules:
         if found is None:
             return None
         tag, sentiment, likeness = found
-        if sentiment != "neutral" and probabilities[LABELS.index(sentiment)] < 0.4:
-            return None
+        opposite = {"negative": 2, "positive": 0}.get(sentiment)
+        if opposite is not None and probabilities[opposite] >= 0.6:
+            return None  # the words of the example, but not its opinion
         if tag.only is not None:
             sentiment = tag.only
         return self._redirected(Opinion(tag, sentiment, round(0.8 * likeness, 3), clause.start, clause.end, number))

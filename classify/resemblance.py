@@ -34,7 +34,7 @@ class Resemblance:
                             self._owners.append((tag, label))
         seen = Counter(bigram for bigrams in sets for bigram in bigrams)
         self._weight = {bigram: math.log(1 + len(sets) / count) for bigram, count in seen.items()}
-        self._unseen = math.log(1 + len(sets))
+        self._unseen = 0.5 * math.log(1 + len(sets))  # filler between the words of an example is no other subject
         self._norms = [math.sqrt(sum(self._weight[bigram] ** 2 for bigram in bigrams)) for bigrams in sets]
         self._postings: dict[str, list[int]] = {}
         for number, bigrams in enumerate(sets):

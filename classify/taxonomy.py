@@ -97,7 +97,7 @@ class Taxonomy(_Entry):
     product: Product = Product()
     defaults: Defaults = Defaults()
     groups: tuple[Group, ...] = Field(default=(), alias="group")
-    tags: tuple[Tag, ...] = Field(default=(), alias="tag", min_length=1)
+    tags: tuple[Tag, ...] = Field(alias="tag", min_length=1)
 
     @cached_property
     def by_name(self) -> dict[str, Tag]:

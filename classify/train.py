@@ -74,8 +74,13 @@ def gather(data: Path, taxonomy: Taxonomy) -> Material:
     )
 
 
-def train(material: Material, taxonomy: Taxonomy, *, name: str = NAME, log: Any = say) -> Weights:
-    """Train everything; the same material gives the same weights. Raises UserError when a label never occurs."""
+def train(
+    material: Material, taxonomy: Taxonomy, *, name: str = NAME, heads: Weights | None = None, log: Any = say
+) -> Weights:
+    """Train everything; the same material gives the same weights. Raises UserError when a label never occurs.
+
+    ``heads`` of other weights may be taken over instead of fitted, which saves most of the time.
+    """
     for label in LABELS:
         if not any(label in corpus.labels for corpus in material.corpora):
             raise UserError(f"训练数据里没有 {label} 的例子，至少要有几条")
@@ -84,6 +89,8 @@ def train(material: Material, taxonomy: Taxonomy, *, name: str = NAME, log: Any 
     log(f"特征 {sum(m.shape[0] for m in bank.matrices):,} 条文本，{time.monotonic() - began:.0f} 秒")
     ngrams = _fit_ngrams(bank, [np.ones(len(corpus.texts), bool) for corpus in bank.corpora], name)
     log(f"n-gram 权重 {time.monotonic() - began:.0f} 秒")
+    if heads is not None:
+        return replace(ngrams, clause_head=heads.clause_head, text_head=heads.text_head)
     rows = _out_of_fold(bank, taxonomy, name, log)
     if material.water_heaters is not None:
         labelled = material.water_heaters
