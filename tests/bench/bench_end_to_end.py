@@ -26,7 +26,10 @@ from shengwen.rooms import Rooms
 from shengwen.runner import StageRunner
 from shengwen.stages import ALERT, CLASSIFY, INDEX
 
-WORDS = "暖气 很热 漏水 师傅 态度 安装 客厅 三天 送货 包装 不热 退货 客服 回复 快 慢 好看 白色 阀门 接头 省电 噪音 家里 推荐".split()
+WORDS = (
+    *("暖气", "很热", "漏水", "师傅", "态度", "安装", "客厅", "三天", "送货", "包装", "不热", "退货"),
+    *("客服", "回复", "快", "慢", "好看", "白色", "阀门", "接头", "省电", "噪音", "家里", "推荐"),
+)
 
 
 def texts(count: int) -> list[str]:
