@@ -71,7 +71,7 @@ def enqueue(connection: Connection, message: Message, *, route: Sequence[str], s
 def enqueue_alert(
     connection: Connection, settings: AlertSettings, message: Message, *, stream: str, now: datetime
 ) -> None:
-    """To the chain of channels of the message's level, to each channel that always gets its own, to desks that want it."""
+    """To the level's chain of channels, to channels that always get their own, and to desks that want alerts."""
     route = chain(settings, message.level)
     enqueue(connection, message, route=route, stream=stream, now=now)
     for channel in settings.channels:

@@ -1,4 +1,4 @@
-"""Writes the next migration from what the models say beyond the newest one: ``python scripts/new-migration.py TEXT``."""
+"""Writes the next migration, from what the models say beyond the newest: ``python scripts/new-migration.py TEXT``."""
 
 from __future__ import annotations
 
