@@ -6,14 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal, select
 
 from alerts.scopes import Contribution, ScopeKey
 from alerts.tables import Bucket, Scope, table
 from alerts.upsert import upsert
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 BUCKET = timedelta(minutes=15)
+PER_HOUR = 4
 _SECONDS = int(BUCKET.total_seconds())
 _CHUNK = 500
 
@@ -103,33 +110,31 @@ def apply(connection: Connection, delta: Delta, known: Mapping[ScopeKey, int]) -
     return fresh
 
 
-def read_negatives(
-    connection: Connection, scopes: Sequence[int], first: int, end: int
-) -> Iterable[tuple[int, int, int]]:
-    """(scope, bucket, negatives) for buckets in [first, end), where there were any."""
+def read_hours(
+    connection: Connection, scopes: Sequence[int], hours: int, end: int, *, least: int = 0
+) -> NDArray[np.int64]:
+    """Rows (scope, hours ago, total, negatives) of the ``hours`` hours before bucket ``end``; empty hours are left out.
+
+    Hour 0 is the one that ends at ``end``. Only buckets with at least ``least`` negatives are counted.
+    """
+    import numpy as np
+
     rows = table(Bucket)
+    ago = (literal(end - 1) - rows.c.bucket) // PER_HOUR
+    parts = []
     for start in range(0, len(scopes), _CHUNK):
-        yield from connection.execute(
-            select(rows.c.scope_id, rows.c.bucket, rows.c.negative).where(
+        found = connection.execute(
+            select(rows.c.scope_id, ago, func.sum(rows.c.total), func.sum(rows.c.negative))
+            .where(
                 rows.c.scope_id.in_(scopes[start : start + _CHUNK]),
-                rows.c.bucket >= first,
+                rows.c.bucket >= end - hours * PER_HOUR,
                 rows.c.bucket < end,
-                rows.c.negative > 0,
+                rows.c.negative >= least,
             )
+            .group_by(rows.c.scope_id, ago)
         )
-
-
-def read_cells(
-    connection: Connection, scopes: Sequence[int], first: int, end: int
-) -> Iterable[tuple[int, int, int, int]]:
-    """(scope, bucket, total, negatives) for buckets in [first, end)."""
-    rows = table(Bucket)
-    for start in range(0, len(scopes), _CHUNK):
-        yield from connection.execute(
-            select(rows.c.scope_id, rows.c.bucket, rows.c.total, rows.c.negative).where(
-                rows.c.scope_id.in_(scopes[start : start + _CHUNK]), rows.c.bucket >= first, rows.c.bucket < end
-            )
-        )
+        parts.append(np.fromiter(chain.from_iterable(found.all()), dtype=np.int64))
+    return np.concatenate(parts).reshape(-1, 4) if parts else np.empty((0, 4), dtype=np.int64)
 
 
 def read_sums(connection: Connection, scopes: Sequence[int], first: int, end: int) -> dict[int, tuple[int, int]]:

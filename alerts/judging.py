@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from alerts import spike
-from alerts.aggregates import bucket_end, bucket_start, first_bucket, read_cells, read_negatives, read_sums, scope_ids
+from alerts.aggregates import PER_HOUR, bucket_end, bucket_start, first_bucket, read_hours, read_sums, scope_ids
 from alerts.config import SpikeSettings
 from alerts.facts import parts_of
 from alerts.scopes import EVERYTHING, ScopeKey
@@ -30,7 +30,6 @@ LOOK_BACK = timedelta(hours=24)
 LIVE = timedelta(hours=2)
 """While a source is being learnt, only what was collected this soon after it was said can be a spike."""
 
-_PER_HOUR = 4
 _MIN_SHARE_TOTAL = 20
 _MIN_SHARE_BASE = 50
 _MAX_SHARE = 0.6
@@ -157,10 +156,10 @@ def look(
     ids = {**known, **scope_ids(connection, [*hot, EVERYTHING, *_parents(hot)], known)}
     end = bucket_end(now)
     length = spike.hours_needed(settings.weeks)
-    first = end - length * _PER_HOUR
-    history = _history(connection, [ids[s] for s in hot], first, end, length)
+    first = end - length * PER_HOUR
+    history = _history(connection, [ids[s] for s in hot], end, length)
     weights = _weights(connection, hot, [ids[s] for s in hot], starts, now, length)
-    scale, profile = _campaign(connection, hot, ids, first, end, length, windows)
+    scale, profile = _campaign(connection, hot, ids, end, length, windows)
     expectation = spike.expect(history, windows, weights=weights, profile=profile)
     expectation = _learn(expectation, learning, history, windows)
     covered = _coverage(connection, hot, coverage, ids, first, end)
@@ -237,18 +236,13 @@ def _starts(connection: Connection, sources: set[str], known: Mapping[ScopeKey, 
     return starts
 
 
-def _history(
-    connection: Connection, scopes: Sequence[int], first: int, end: int, length: int
-) -> NDArray[np.floating[Any]]:
+def _history(connection: Connection, scopes: Sequence[int], end: int, length: int) -> NDArray[np.floating[Any]]:
     import numpy as np
 
     history = np.zeros((len(scopes), length), dtype=np.float32)
     row_of = {scope: row for row, scope in enumerate(scopes)}
-    cells = list(read_negatives(connection, scopes, first, end))
-    if cells:
-        scope, bucket, count = np.array(cells, dtype=np.int64).T
-        rows = np.array([row_of[s] for s in scope.tolist()])
-        np.add.at(history, (rows, (end - 1 - bucket) // _PER_HOUR), count)
+    scope, hour, _, count = read_hours(connection, scopes, length, end, least=1).T
+    history[[row_of[s] for s in scope.tolist()], hour] = count
     return history
 
 
@@ -291,7 +285,6 @@ def _campaign(
     connection: Connection,
     hot: Sequence[ScopeKey],
     ids: Mapping[ScopeKey, int],
-    first: int,
     end: int,
     length: int,
     windows: Sequence[int],
@@ -304,13 +297,10 @@ def _campaign(
     row_of = {ids[scope]: row for row, scope in enumerate(measured)}
     content = np.zeros((len(measured), length))
     volume = np.zeros(length)
-    cells = list(read_cells(connection, list(row_of), first, end))
-    if cells:
-        scope, bucket, total, negative = np.array(cells, dtype=np.int64).T
-        rows = np.array([row_of[s] for s in scope.tolist()])
-        hours = (end - 1 - bucket) // _PER_HOUR
-        np.add.at(content, (rows, hours), np.maximum(total - negative, 0))
-        np.add.at(volume, hours[rows == 0], total[rows == 0])
+    scope, hour, total, negative = read_hours(connection, list(row_of), length, end).T
+    rows = np.array([row_of[s] for s in scope.tolist()], dtype=np.int64)
+    content[rows, hour] = np.maximum(total - negative, 0)
+    volume[hour[rows == 0]] = total[rows == 0]
     profile = spike.profile_of(volume)
     seen = np.stack([content[:, :hours].sum(axis=1) for hours in windows], axis=1)
     lifted = spike.campaign(seen, spike.expect(content, windows, profile=profile))
@@ -376,14 +366,14 @@ def _shares(
     firing = [finding for finding in findings.values() if finding.fires]
     if not firing:
         return findings
-    judged = spike.DAY * _PER_HOUR
+    judged = spike.DAY * PER_HOUR
     chosen = sorted({f.scope_id for f in firing} | {ids[parent_of(f.scope)] for f in firing})
     base = read_sums(connection, chosen, first, end - judged)
     totals: dict[int, dict[int, tuple[int, int]]] = {}
     for finding in firing:
         hours = finding.window_hours
         if hours not in totals:
-            totals[hours] = read_sums(connection, chosen, end - hours * _PER_HOUR, end)
+            totals[hours] = read_sums(connection, chosen, end - hours * PER_HOUR, end)
         parent = ids[parent_of(finding.scope)]
         total = totals[hours].get(parent, (0, 0))[0]
         base_total, base_negative = base.get(parent, (0, 0))[0], base.get(finding.scope_id, (0, 0))[1]
