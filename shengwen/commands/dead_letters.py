@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ from shengwen.messages import Group
 
 if TYPE_CHECKING:
     from ingest.dead_letters import DeadLetter
+
+
+SHOWN = 20_000
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @click.group("dead-letters", cls=Group)
@@ -36,6 +42,15 @@ def _row(letter: DeadLetter) -> dict[str, object]:
         "offset": letter.origin[2],
         "bytes": len(letter.payload),
     }
+
+
+def _readable(text: str) -> str:
+    """JSON's escapes as the characters they stand for: behind ``\\u6253`` a phone number hides from the masks.
+
+    Escaped controls stay escaped: this goes to a terminal.
+    """
+    plain = _ESCAPE.sub(lambda match: match[0] if _CONTROL.match(c := chr(int(match[1], 16))) else c, text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dead_letters.command("list", examples=["shengwen dead-letters list", "shengwen dead-letters list --json"])
@@ -82,7 +97,7 @@ def show(home: Home, letter_id: str, raw: bool) -> None:
         sys.stdout.buffer.write(payload)
         return
     click.echo(orjson.dumps(_row(letter), option=orjson.OPT_INDENT_2).decode())
-    click.echo(mask(payload[:20_000].decode("utf-8", "replace")))
+    click.echo(mask(_readable(payload[:SHOWN].decode("utf-8", "replace"))))
 
 
 @dead_letters.command(
