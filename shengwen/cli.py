@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up:up", "启动整个服务：采集、分类、检索、预警和网页，都在本机；--demo 看演示"),
     "init": ("init:init", "建立数据文件夹和一份带说明的设置文件"),
     "doctor": ("doctor:doctor", "检查安装与数据：数目对不对得上，什么要处理"),
+    "login": ("login:login", "由人在浏览器里登录一个平台，供采集使用"),
     "crawl": ("crawl:crawl", "按设置采集各平台"),
     "import": ("imports:import_files", "导入店铺导出的表格、文本或 HAR 文件"),
     "parse": ("parse:parse", "用采集器的解析代码读保存下来的页面或接口应答"),

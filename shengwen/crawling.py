@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crawlers.config import PLATFORMS, Platform
@@ -36,12 +37,24 @@ AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
 
 
+def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
+    """Where a platform's browser session lies: as set, else in the home folder."""
+    chosen = settings.crawl.of(platform).storage_state
+    return home.path / (chosen or f"sessions/{platform}.json")
+
+
 def job_of(home: Home, settings: Settings) -> Job:
-    """What a spider's process is told."""
+    """What a spider's process is told. A session that ``shengwen login`` kept is used."""
     from crawlers.run import Job
 
+    crawl = settings.crawl
+    for platform in PLATFORMS:
+        session = session_file(home, settings, platform)
+        if session.exists():
+            here = crawl.of(platform).model_copy(update={"storage_state": str(session)})
+            crawl = crawl.model_copy(update={platform: here})
     return Job(
-        crawl=settings.crawl,
+        crawl=crawl,
         log_path=home.log,
         state_url=state_url(home, settings),
         secret_path=home.secret,
@@ -70,7 +83,6 @@ class CrawlSchedule:
     def __init__(self, rooms: Rooms, only: Sequence[Platform] | None = None) -> None:
         self._rooms = rooms
         self._only = only
-        self._job = job_of(rooms.home, rooms.settings)
         self._book = PlatformBook(rooms.engine, rooms.clock)
         self._stop = threading.Event()
         self._running: set[Platform] = set()
@@ -148,7 +160,9 @@ class CrawlSchedule:
             return
         self._running.add(platform)
         try:
-            report = run_spider(platform, self._job, RUN_TIMEOUT, stop=self._stop)
+            # Made anew for each run: somebody may have logged in meanwhile.
+            job = job_of(self._rooms.home, self._rooms.settings)
+            report = run_spider(platform, job, RUN_TIMEOUT, stop=self._stop)
         except Exception:
             logger.exception("%s could not be started", platform)
         else:

@@ -42,10 +42,6 @@ class Home:
         """What the running service tells other commands: its URL and process id."""
         return self.path / "running.json"
 
-    @property
-    def jobs(self) -> Path:
-        return self.path / "jobs"
-
     def ensure(self) -> Home:
         """Make the folder, for its owner only. Raises ConfigError."""
         try:

@@ -45,6 +45,8 @@ class ScheduleSection(Section):
     crawl_every: float = Field(default=3600, gt=0)
     tick_every: float = Field(default=2, gt=0)
     log_days: float = Field(default=14, gt=0)
+    facts_days: float = Field(default=180, ge=60)
+    """How long alerting and the spiders remember single mentions (counts stay); eight weeks are the baseline."""
     retention_days: dict[str, int] = Field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from shengwen.rooms import Rooms
 
 SETTLE_TRIES = 10
 SETTLE_WAIT = 0.3
+FAILURES_SHOWN = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,12 @@ def _file(path: Path, name: str) -> Check:
     except sqlite3.DatabaseError as error:
         found = str(error)
     if found != "ok":
-        return Check(name, False, f"{path.name} 已损坏：{found}", "停止服务，从备份恢复；检索库可移走后由日志重建")
+        return Check(
+            name,
+            False,
+            f"{path.name} 已损坏：{found}",
+            "停止服务，从备份恢复；检索库可按 docs/operations.md 由日志重建",
+        )
     size = sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
     return Check(name, True, f"{path.name}，{size / 1e6:.1f} MB，完好")
 
@@ -163,7 +170,8 @@ def _platforms(rooms: Rooms) -> Check:
 
 
 def _outbox(rooms: Rooms) -> Check:
-    failed = rooms.reader.outbox_failures()
+    since = rooms.clock.now() - FAILURES_SHOWN
+    failed = [one for one in rooms.reader.outbox_failures() if (one.finished_at or one.created_at) >= since]
     if not failed:
         return Check("告警投递", True, "没有发不出去的")
     return Check("告警投递", False, f"{len(failed)} 条发不出去，最近：{failed[0].problem}", "检查渠道的地址和密钥")

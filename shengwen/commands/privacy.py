@@ -36,7 +36,7 @@ def forget(home: Home, author_key: str, yes: bool) -> None:
 @pass_home
 def retain(home: Home) -> None:
     """删除超过保存期限的内容：schedule.retention_days 按来源写天数，schedule.log_days 是事件日志的天数。"""
-    from search.sqlite import SqliteIndex
+    from alerts.facts import FactStore
     from shengwen.rooms import Rooms
     from shengwen.stages import STAGES
 
@@ -47,7 +47,8 @@ def retain(home: Home) -> None:
         if not schedule.retention_days:
             click.echo("schedule.retention_days 没有设置，检索库里什么也不删。")
         for source, days in schedule.retention_days.items():
-            if isinstance(index, SqliteIndex):
-                click.echo(f"{source}：删除 {index.delete_before(source, now - timedelta(days=days))} 条")
+            click.echo(f"{source}：删除 {index.delete_before(source, now - timedelta(days=days))} 条")
+        forgotten = FactStore(rooms.engine, rooms.settings.alerts).retain(now - timedelta(days=schedule.facts_days))
+        click.echo(f"预警数据：删除 {forgotten} 条")
         trimmed = sum(rooms.log.trim(t, now - timedelta(days=schedule.log_days)) for t in set(STAGES.values()))
         click.echo(f"事件日志：删除 {trimmed} 条")
