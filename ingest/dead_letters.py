@@ -7,6 +7,7 @@ parking and committing are absorbed: the same letter twice is one letter.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ingest.mention import storable
 
 COLLECT = "collect"
 """The stage before the log: a payload or an imported row that gave no valid mention."""
+DROPPED = "dropped"
 MAX_ERROR = 500
 _PAGE = 500
 
@@ -115,6 +117,15 @@ def _read(record: Record) -> DeadLetter:
     )
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many letters of a stage wait for somebody, went back into the stream, were given up."""
+
+    open: int = 0
+    returned: int = 0
+    dropped: int = 0
+
+
 class DeadLetters:
     """Reads and closes the letters of a log."""
 
@@ -142,22 +153,20 @@ class DeadLetters:
                 letters[record.key] = _read(record)
         return list(letters.values())
 
-    def counts(self) -> Mapping[str, int]:
-        """``open``; ``collect``: open ones of stage collect; ``returned``: how many went back into mentions.collected
-        from a later stage (they were counted as collected twice)."""
+    def tallies(self) -> defaultdict[str, Tally]:
+        """By stage, what became of its letters; stages that never parked anything have empty tallies."""
+        found: defaultdict[str, Tally] = defaultdict(Tally)
         opened: dict[str, str] = {}
-        returned = 0
         for record in self._records():
             how = record.headers.get("resolved")
             if how is None:
                 opened.setdefault(record.key, record.headers.get("stage", ""))
-            elif opened.pop(record.key, None) not in (None, COLLECT):
-                returned += how == Topics.COLLECTED
-        return {
-            "open": len(opened),
-            "collect": sum(stage == COLLECT for stage in opened.values()),
-            "returned": returned,
-        }
+            elif (stage := opened.pop(record.key, None)) is not None:
+                found[stage].dropped += how == DROPPED
+                found[stage].returned += how != DROPPED
+        for stage in opened.values():
+            found[stage].open += 1
+        return found
 
     def count(self, source: str | None = None) -> int:
         """Open letters, of one source or of all."""
@@ -187,6 +196,6 @@ class DeadLetters:
         return topic
 
     def close(self, letter: DeadLetter, how: str) -> None:
-        """Mark as settled: ``how`` is the topic it went back to, or ``dropped``."""
+        """Mark as settled: ``how`` is the topic it went back to, or :data:`DROPPED`."""
         head = {"resolved": how, "at": self._clock.now().isoformat()}
         self._log.produce(Topics.DEAD_LETTERS, [Outgoing(letter.id, b"", head)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingest.dead_letters import COLLECT
 from ingest.log.base import Topics
 from shengwen.stages import CLASSIFY, INDEX
 
@@ -17,6 +18,7 @@ class Counts:
     """What became of everything that was ever collected.
 
     ``duplicates`` told of a mention that was indexed already: the same again, or a newer revision of it.
+    ``dead_letters`` are those that stand for something collected; what only the alerts could not read is in the index.
     ``pending`` is still on its way; ``documents`` are in the index now, ``erased`` were and are no more.
     """
 
@@ -45,16 +47,17 @@ class Counts:
 def count(rooms: Rooms) -> Counts:
     """Count from the stores themselves. While stages run, ``pending`` is read first, so it can only be too high."""
     pending = rooms.log.lag(Topics.COLLECTED, CLASSIFY) + rooms.log.lag(Topics.CLASSIFIED, INDEX)
-    letters = rooms.letters.counts()
+    letters = rooms.letters.tallies()
     streamed = sum(rooms.log.end_offsets(Topics.COLLECTED).values())
     index = rooms.index.counts()
+    parked = letters[CLASSIFY]
     return Counts(
-        # A letter that went back from a later stage was counted when it was first collected.
-        collected=streamed + letters["collect"] - letters["returned"],
+        # What went back from classifying was counted when it was first collected; what was given up is not missed.
+        collected=streamed + letters[COLLECT].open - parked.returned - parked.dropped - letters[INDEX].dropped,
         indexed=index["indexed"],
         empty=index["empty"],
         duplicates=index["duplicate"] + index["revised"],
-        dead_letters=letters["open"],
+        dead_letters=sum(letters[stage].open for stage in (COLLECT, CLASSIFY, INDEX)),
         pending=pending,
         documents=index["documents"],
         erased=index["erased"],

@@ -40,7 +40,7 @@ def classify_work(classifier: Classifier, log: EventLog) -> Work:
     from classify.stage import classify_batch
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
-        read = _decoded(batch, mention_from_json, reject)
+        read = _decoded(CLASSIFY, batch, mention_from_json, reject)
         done = classify_batch(classifier, [mention for _, mention in read])
         out = [
             Outgoing(mention.id, mention.to_json(), {"origin": f"{record.partition}:{record.offset}"})
@@ -57,7 +57,7 @@ def index_work(index: Index) -> Work:
     from search.base import Delivery
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
-        read = _decoded(batch, classified_from_json, reject)
+        read = _decoded(INDEX, batch, classified_from_json, reject)
         deliveries = [Delivery(mention, _origin(record), record.headers.get("replay")) for record, mention in read]
         if deliveries:
             index.apply(deliveries)
@@ -69,7 +69,7 @@ def alert_work(alerts: Alerting) -> Work:
     """mentions.classified → facts, aggregates and tickets."""
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
-        read = _decoded(batch, classified_from_json, reject)
+        read = _decoded(ALERT, batch, classified_from_json, reject)
         if read:
             alerts.absorb([(mention, (r.topic, r.partition, r.offset)) for r, mention in read])
 
@@ -80,7 +80,7 @@ def coverage_work(alerts: Alerting) -> Work:
     """crawl.coverage → what is known of each source's health."""
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
-        read = _decoded(batch, coverage_from_json, reject)
+        read = _decoded(COVERAGE, batch, coverage_from_json, reject)
         if read:
             alerts.absorb_coverage([coverage for _, coverage in read])
 
@@ -98,9 +98,15 @@ def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> S
     return Stage(name, rooms.log, STAGES[name], makers[name](), rooms.clock, policy=policy)
 
 
-def _decoded(batch: Sequence[Record], decode: Callable[[bytes], T], reject: Reject) -> list[tuple[Record, T]]:
+def _decoded(
+    stage: str, batch: Sequence[Record], decode: Callable[[bytes], T], reject: Reject
+) -> list[tuple[Record, T]]:
+    """What can be read of a batch. A replay is for the stage that parked it: the others that read the topic had the
+    record already, or parked it themselves, and would count or park it once more."""
     read: list[tuple[Record, T]] = []
     for record in batch:
+        if record.headers.get("replay", stage).partition(":")[0] != stage:
+            continue
         try:
             read.append((record, decode(record.value)))
         except Poison as error:

@@ -109,6 +109,7 @@ def show(home: Home, letter_id: str, raw: bool) -> None:
 @pass_home
 def replay(home: Home, letter_ids: tuple[str, ...], everything: bool, drop: bool) -> None:
     """让死信再走一遍；仍然不行的会留下，并说明原因。"""
+    from ingest.dead_letters import DROPPED
     from shengwen.replay import replay_letter
     from shengwen.rooms import Rooms
 
@@ -119,7 +120,7 @@ def replay(home: Home, letter_ids: tuple[str, ...], everything: bool, drop: bool
         letters = rooms.letters.open() if everything else [rooms.letters.get(one) for one in letter_ids]
         for letter in letters:
             if drop:
-                rooms.letters.close(letter, "dropped")
+                rooms.letters.close(letter, DROPPED)
                 continue
             try:
                 replay_letter(letter, rooms)

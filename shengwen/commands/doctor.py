@@ -153,7 +153,7 @@ def _counts(rooms: Rooms, into: dict[str, int]) -> Check:
 
 
 def _letters(rooms: Rooms) -> Check:
-    count = rooms.letters.counts()["open"]
+    count = rooms.letters.count()
     if not count:
         return Check("死信", True, "没有")
     return Check("死信", True, f"{count} 条处理不了", "用 shengwen dead-letters list 查看，修好后 replay")

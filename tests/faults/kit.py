@@ -106,7 +106,7 @@ def up(home: Path, outputs: Path, *arguments: str) -> Running:
     return Running(home, "up", "--no-crawl", "--port", "0", *arguments, outputs=outputs)
 
 
-# -- what listens -------------------------------------------------------------------------------------------------------
+# -- what listens --
 
 
 @dataclass
@@ -170,7 +170,7 @@ def town() -> Iterator[Town]:
         yield Town(listening, tickets)
 
 
-# -- what is imported ---------------------------------------------------------------------------------------------------
+# -- what is imported --
 
 _OPENERS = (
     "暖气很热",
@@ -294,7 +294,7 @@ def _id(row: dict[str, str]) -> str:
     return f"import:x:review:{row['评价ID']}"
 
 
-# -- what came of it ----------------------------------------------------------------------------------------------------
+# -- what came of it --
 
 
 def progress(rooms: Rooms) -> dict[str, int]:

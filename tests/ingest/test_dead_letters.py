@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from ingest.clock import ManualClock
-from ingest.dead_letters import COLLECT, DeadLetter, DeadLetters, letter_for_payload, letter_for_record
+from ingest.dead_letters import (
+    COLLECT,
+    DROPPED,
+    DeadLetter,
+    DeadLetters,
+    Tally,
+    letter_for_payload,
+    letter_for_record,
+)
 from ingest.errors import PayloadError, Poison, Retryable, UserError
 from ingest.log.base import Outgoing, Record, Topics
 from ingest.log.sqlite import SqliteLog
@@ -118,7 +126,7 @@ def test_a_crash_between_parking_and_committing_leaves_one_letter(log: SqliteLog
     again = letter_for_record("classify", log.read(Topics.COLLECTED, 0, 0, 1)[0], Poison("bad"), 1, clock)
     log.produce(Topics.DEAD_LETTERS, [again])
     letters = DeadLetters(log, clock)
-    assert (len(letters.open()), letters.counts()) == (1, {"open": 1, "collect": 0, "returned": 0})
+    assert (len(letters.open()), letters.tallies()) == (1, {"classify": Tally(open=1)})
 
 
 def test_letters_come_oldest_first_and_many_of_them(log: SqliteLog, clock: ManualClock) -> None:
@@ -137,21 +145,27 @@ def test_a_closed_letter_is_gone_from_the_list(log: SqliteLog, clock: ManualCloc
     with pytest.raises(UserError, match=one.id):
         letters.get(one.id)
     letters.close(one, "dropped")
-    assert letters.counts() == {"open": 1, "collect": 0, "returned": 0}
+    assert letters.tallies() == {"classify": Tally(open=1, dropped=1)}
 
 
-def test_counts_tell_open_collected_and_returned_apart(log: SqliteLog, clock: ManualClock, privacy: Privacy) -> None:
+def test_tallies_tell_stages_and_fates_apart(log: SqliteLog, clock: ManualClock, privacy: Privacy) -> None:
     letters = DeadLetters(log, clock)
-    assert letters.counts() == {"open": 0, "collect": 0, "returned": 0}
+    assert letters.tallies() == {}
+    assert letters.tallies()["classify"] == Tally()
     park_payload(log, clock, privacy, b"a")
     repaired = letters.get(park_payload(log, clock, privacy, b"b"))
-    dropped, returned, later = park(log, clock), park(log, clock), park(log, clock, topic=Topics.CLASSIFIED)
+    dropped, returned = park(log, clock), park(log, clock)
+    later = park(log, clock, topic=Topics.CLASSIFIED, stage="index")
     park(log, clock)
-    letters.close(repaired, Topics.COLLECTED)  # parsed anew: it was never counted as collected before
-    letters.close(dropped, "dropped")
+    letters.close(repaired, Topics.COLLECTED)
+    letters.close(dropped, DROPPED)
     assert letters.replay(returned) == Topics.COLLECTED
     assert letters.replay(later) == Topics.CLASSIFIED
-    assert letters.counts() == {"open": 2, "collect": 1, "returned": 1}
+    assert letters.tallies() == {
+        COLLECT: Tally(open=1, returned=1),
+        "classify": Tally(open=1, returned=1, dropped=1),
+        "index": Tally(returned=1),
+    }
 
 
 def test_a_replayed_record_is_what_it_was_and_says_where_it_comes_from(log: SqliteLog, clock: ManualClock) -> None:
@@ -214,4 +228,4 @@ def test_a_replay_that_is_cut_off_anywhere_and_repeated_sends_once(
             letters.replay(found)
         assert letters.open() == []
         assert log.end_offsets(Topics.COLLECTED) == {0: 2}, "the record and its one return"
-        assert letters.counts()["returned"] == 1
+        assert letters.tallies()["classify"].returned == 1
