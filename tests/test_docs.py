@@ -116,7 +116,7 @@ def test_every_call_in_the_documents_can_be_typed(name: str) -> None:
 @pytest.mark.parametrize(
     ("call", "part"),
     [
-        ("shengwen login jd", "login"),
+        ("shengwen logon jd", "logon"),
         ("shengwen up [--deom]", "--deom"),
         ("shengwen work sort", "sort"),
         ("shengwen dead-letters burn", "burn"),
