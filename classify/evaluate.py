@@ -19,7 +19,7 @@ import numpy as np
 from classify.base import Classifier, Utterance
 from classify.corpora import Corpus, held_back, read_corpora, read_examples, read_unlabelled, read_water_heaters
 from classify.linear import LinearClassifier
-from classify.scorer import LABELS, load_weights, save_weights
+from classify.scorer import load_weights, save_weights
 from classify.taxonomy import Taxonomy, load_taxonomy
 from ingest.analysis import Analysis
 from ingest.errors import UserError
@@ -228,9 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         taxonomy = load_taxonomy(given.taxonomy)
         began = time.perf_counter()
         classifier = LinearClassifier(taxonomy, given.weights)
-        _say(
-            f"{classifier.name}，装载 {time.perf_counter() - began:.2f} 秒，标签 {len(taxonomy.tags)} 个，情感 {LABELS}"
-        )
+        _say(f"{classifier.name}，装载 {time.perf_counter() - began:.2f} 秒，标签 {len(taxonomy.tags)} 个")
         own_table(classifier)
         safety_table(classifier, taxonomy)
         if given.data is not None:
