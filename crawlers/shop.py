@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
-from crawlers.text import clean, is_default_review
+from crawlers.text import clean
+from ingest.default_reviews import is_default_review
 from ingest.mention import Product
 
 _NOBODY: Final = frozenset({"", "匿名", "匿名用户", "匿名买家", "匿名会员", "***", "*"})

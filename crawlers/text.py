@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from typing import Final
+
+from ingest.default_reviews import is_default_review
 
 _TAG_NAMES: Final = (
     "a|abbr|article|b|big|blockquote|body|br|code|dd|del|div|dl|dt|em|figcaption|figure|font|form|h[1-6]|head|hr|html|i|"
@@ -73,28 +74,6 @@ _APPEND_PREFIX: Final = re.compile(
     r"追(?:加评论|加|评)\]?|\[?追评\]?)\s*[:：]?\s*"
 )
 
-_DEFAULT_REVIEWS: Final = (
-    "此用户未填写评价内容",
-    "此用户没有填写评论!",
-    "此用户没有填写评论",
-    "此用户没有填写评价内容",
-    "此用户没有填写评价。",
-    "此用户未填写评价",
-    "此用户未填写文字评价",
-    "您没有填写内容，默认好评",
-    "系统默认好评",
-    "系统默认评论",
-    "系统默认评价",
-    "默认好评",
-    "评价方未及时做出评价,系统默认好评!",
-    "评价方未及时作出评价,系统默认好评!",
-    "用户未及时作出评价哦~",
-    "用户未及时做出评价哦~",
-    "此用户未及时填写评价内容",
-    "该用户未填写评价内容",
-    "该用户未填写评价",
-)
-
 
 def clean(text: str) -> str:
     """Plain text of a platform: entities resolved, known tags taken off, invisible characters dropped."""
@@ -119,11 +98,6 @@ def clean_note(text: str) -> str:
     return clean(_XHS_EMOJI.sub(r"[\1]", text))
 
 
-def is_default_review(text: str) -> bool:
-    """Whether the platform filled the review in; white space, punctuation and full-width forms make no difference."""
-    return len(text) <= 60 and _skeleton(text) in _DEFAULT_SKELETONS
-
-
 def review_text(text: str) -> tuple[str, bool]:
     """The cleaned text of a review and whether nothing was written (blank or a default review: then the text is "")."""
     cleaned = clean(text)
@@ -146,10 +120,3 @@ def _tidy(text: str) -> str:
     text = _LINE_ENDS.sub("\n", text)
     text = _SPACES.sub(" ", _DROPPED.sub("", text))
     return _BLANK_LINES.sub("\n", text).strip()
-
-
-def _skeleton(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum())
-
-
-_DEFAULT_SKELETONS: Final = frozenset(_skeleton(text) for text in _DEFAULT_REVIEWS)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawlers.text import append_text, clean, clean_html, clean_note, is_default_review, review_text
+from crawlers.text import append_text, clean, clean_html, clean_note, review_text
+from ingest.default_reviews import is_default_review
 
 
 @pytest.mark.parametrize(
