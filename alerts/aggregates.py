@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, func, literal, select, text
 
 from alerts.scopes import Contribution, ScopeKey
 from alerts.tables import Bucket, Scope, table
@@ -120,7 +120,7 @@ def read_hours(
     import numpy as np
 
     rows = table(Bucket)
-    ago = (literal(end - 1) - rows.c.bucket) // PER_HOUR
+    ago = ((literal(end - 1) - rows.c.bucket) // PER_HOUR).label("ago")
     parts = []
     for start in range(0, len(scopes), _CHUNK):
         found = connection.execute(
@@ -131,7 +131,8 @@ def read_hours(
                 rows.c.bucket < end,
                 rows.c.negative >= least,
             )
-            .group_by(rows.c.scope_id, ago)
+            # By its name: with bound parameters PostgreSQL does not see that the two expressions are one.
+            .group_by(rows.c.scope_id, text("ago"))
         )
         parts.append(np.fromiter(chain.from_iterable(found.all()), dtype=np.int64))
     return np.concatenate(parts).reshape(-1, 4) if parts else np.empty((0, 4), dtype=np.int64)

@@ -224,6 +224,8 @@ class AlertSettings(_Settings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"渠道或工单系统重名：{'、'.join(twice)}")
+        if len(",".join(names)) > 400:
+            raise ValueError("渠道太多或名字太长（合计不超过 400 个字符）")
         known = {c.name for c in self.channels}
         for name, department in self.departments.items():
             if department.channel is not None and department.channel not in known:

@@ -36,7 +36,9 @@ class CoverageStore:
             for record in sorted(records, key=lambda r: r.finished_at):
                 query = record.query[:_MAX_QUERY]
                 was = (
-                    connection.execute(select(health).where(health.c.source == record.source, health.c.query == query))
+                    connection.execute(
+                        select(health).where(health.c.source == record.source[:80], health.c.query == query)
+                    )
                     .mappings()
                     .first()
                 )

@@ -25,7 +25,7 @@ def forget_author(engine: Engine, author_key: str) -> int:
     facts = table(Fact)
     with engine.begin() as connection:
         lock(connection)
-        ids = list(connection.scalars(select(facts.c.mention_id).where(facts.c.author == author_key)))
+        ids = list(connection.scalars(select(facts.c.mention_id).where(facts.c.author == author_key[:200])))
         for start in range(0, len(ids), _CHUNK):
             _forget(connection, ids[start : start + _CHUNK])
     return len(ids)

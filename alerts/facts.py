@@ -23,6 +23,7 @@ Origin = tuple[str, int, int]
 """(topic, partition, offset) of the record in ``mentions.classified``."""
 
 EXCERPT = 500
+_LONGEST_NAME = 200
 _NOT_GENUINE = frozenset({"advertisement", "template", "off_topic"})
 _NO_OPINION = _NOT_GENUINE | {"empty", "default_review"}
 _CHUNK = 500
@@ -83,7 +84,7 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
     return {
         "mention_id": mention.id,
         "revision": mention.revision.number,
-        "content": mention.revision.hash,
+        "content": mention.revision.hash[:32],
         "origin": ":".join(str(part) for part in origin) if origin is not None else None,
         "bucket": bucket_of(created),
         "created_at": created,
@@ -91,14 +92,14 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
         "collected_at": mention.collected_at,
         "source": mention.source,
         "kind": mention.kind,
-        "parent_id": mention.parent_id,
-        "product": (product.id or product.sku or product.name or None) if product else None,
-        "product_name": product.name if product else None,
+        "parent_id": _short(mention.parent_id),
+        "product": _short(product.id or product.sku or product.name) if product else None,
+        "product_name": _short(product.name) if product else None,
         "tags": orjson.dumps(tags).decode(),
         "sentiment": analysis.sentiment.label,
         "intent": analysis.intent,
         "severity": analysis.severity,
-        "author": mention.author.key,
+        "author": _short(mention.author.key),
         "reach": reach,
         "likes": min(mention.likes or 0, 2**62),
         "simhash": simhash(text) if any_negative else None,
@@ -112,6 +113,11 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
         "excerpt": text[:EXCERPT] if keep else "",
         "pending": pending,
     }
+
+
+def _short(value: str | None) -> str | None:
+    """What identifies something, short enough for an index; null for nothing."""
+    return value[:_LONGEST_NAME] if value else None
 
 
 def parts_of(fact: Mapping[str, Any]) -> Iterable[Contribution]:

@@ -287,7 +287,7 @@ class Incidents:
                 tags=list(dict.fromkeys(opinion.tag for opinion in opinions)),
                 product=_most(fact["product_name"] or fact["product"] for fact in facts),
                 region=_most(fact["region"] for fact in facts),
-                platform=",".join(dict.fromkeys(s for s, _ in Counter(f["source"] for f in facts).most_common())),
+                platform=",".join(source for source, _ in Counter(f["source"] for f in facts).most_common(4))[:80],
                 link=worst["url"],
                 text="\n".join(quote.text for quote in explanation.quotes),
                 evidence=facts,

@@ -187,12 +187,13 @@ class Dispatcher:
             .where(or_(waiting, orphaned), ~behind)
             .order_by(box.c.rank, box.c.id)
             .limit(limit)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, of=box)
+            .cte("due")
         )
         with self._engine.begin() as connection:
             taken = connection.execute(
                 update(box)
-                .where(box.c.id.in_(due.scalar_subquery()))
+                .where(box.c.id.in_(select(due.c.id)))
                 .values(state="sending", lease_owner=self._owner, lease_until=now + lease)
                 .returning(box)
             ).mappings()

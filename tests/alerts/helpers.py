@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from ingest.analysis import Analysis, ClassifiedMention, Sentiment, TagOpinion, classified
 from ingest.mention import Append, Author, Product, Raw, make_mention
@@ -20,6 +20,11 @@ _counter = itertools.count()
 
 def database(folder: Path, name: str = "state.db") -> Engine:
     engine = make_engine(f"sqlite:///{folder / name}")
+
+    @event.listens_for(engine, "connect")
+    def _fast(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")  # no test pulls the plug
+
     Base.metadata.create_all(engine)
     return engine
 

@@ -136,7 +136,7 @@ versions = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(versions, st.randoms(use_true_random=False), st.integers(1, 9))
 def test_any_order_and_repetition_gives_the_counts_of_the_newest_revisions(
     tmp_path_factory: Any, stream: list[tuple[int, int, str, int]], rng: Any, size: int

@@ -104,16 +104,16 @@ def test_retries_wait_longer_and_longer_with_jitter_then_fall_back_then_fail(db:
     worker = dispatcher(db, clock, first, second, tries=4, first_wait=2)
     waits = []
     last = clock.monotonic()
-    for _ in range(400):
+    for _ in range(130):
         if worker.run_once():
             waits.append(clock.monotonic() - last)
             last = clock.monotonic()
-        clock.advance(0.25)
+        clock.advance(0.5)
     assert len(first.sent) == len(second.sent) == 4
     assert rows(db) == {"k": "failed"}
     for attempt, wait in enumerate(waits[1:4], start=1):
         ceiling = 2 * 2 ** (attempt - 1)
-        assert ceiling / 2 <= wait <= ceiling + 0.5
+        assert ceiling / 2 <= wait <= ceiling + 1
 
 
 def test_retry_after_is_honoured(db: Engine, clock: ManualClock) -> None:
