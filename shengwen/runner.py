@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from ingest.errors import Permanent
+from ingest.errors import Permanent, ShengwenError
 from ingest.stage import Stage, StageHealth, StagePolicy
 from shengwen.stages import build_stage
 
@@ -57,8 +57,11 @@ class StageRunner:
                 logger.error("stage %s stopped and needs a person: %s", stage.name, error)
                 self.failed[stage.name] = error
                 return
-            except Exception:
-                logger.exception("stage %s gave up for now, starts again in %.0f s", stage.name, RESTART_AFTER)
+            except Exception as error:
+                logger.error(
+                    "stage %s gave up for now, starts again in %.0f s: %s", stage.name, RESTART_AFTER, error,
+                    exc_info=not isinstance(error, ShengwenError),
+                )  # fmt: skip
                 self._rooms.clock.wait(RESTART_AFTER, self._stop)
 
 
@@ -67,6 +70,8 @@ def repeat(action: Callable[[], object], every: float, stop: threading.Event, ro
     while not stop.is_set():
         try:
             action()
-        except Exception:
-            logger.exception("%s failed, tried again in %.0f s", name, every)
+        except Exception as error:
+            # A full disk comes here every second: what is known by name needs no trace.
+            known = isinstance(error, ShengwenError)
+            logger.error("%s failed, tried again in %.0f s: %s", name, every, error, exc_info=not known)
         rooms.clock.wait(every, stop)
