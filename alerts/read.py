@@ -77,6 +77,8 @@ _OUTBOX_COLUMNS = (
     "problem",
 )  # fmt: skip
 
+_ANY = TicketFilter()
+
 
 class AlertReader:
     """Reads for the page and the command line."""
@@ -120,7 +122,7 @@ class AlertReader:
             )
 
     def tickets(
-        self, which: TicketFilter = TicketFilter(), *, now: datetime, limit: int = 50, offset: int = 0
+        self, which: TicketFilter = _ANY, *, now: datetime, limit: int = 50, offset: int = 0
     ) -> tuple[Sequence[TicketView], int]:
         """A page of tickets (一级 first, then the nearest unmet deadline) and how many there are in all."""
         tickets = table(Ticket)
