@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ingest.log.base import EventLog, Topics
 from ingest.mention import Mention
@@ -12,11 +12,13 @@ from ingest.mention import Mention
 if TYPE_CHECKING:
     from shengwen.rooms import Rooms
 
+M = TypeVar("M", bound=Mention)
+
 
 def forget(rooms: Rooms, author_key: str) -> int:
     """Erase an author's mentions from the index, the alerts and the tickets' evidence; how many were in the index.
 
-    What was collected until now and is still on its way, or is read again from the log, is erased when it arrives.
+    What was collected until now and is still on its way, or is read again from the log, comes to nothing on arrival.
     """
     from alerts.erase import forget_author
 
@@ -27,15 +29,13 @@ def forget(rooms: Rooms, author_key: str) -> int:
     return removed
 
 
-def forgotten(log: EventLog, mentions: Iterable[Mention]) -> set[str]:
-    """Keys of those authors who were forgotten after one of these mentions was collected."""
-    oldest: dict[str, datetime] = {}
-    for mention in mentions:
-        key = mention.author.key
-        if key is not None:
-            oldest[key] = min(mention.collected_at, oldest.get(key, mention.collected_at))
-    found = {key: log.checkpoint(_name(key)) for key in oldest}
-    return {key for key, at in found.items() if at is not None and oldest[key] <= datetime.fromisoformat(at)}
+def forgotten(log: EventLog, mentions: Sequence[M]) -> list[M]:
+    """Those that were collected before their author was forgotten."""
+    keys = {mention.author.key for mention in mentions if mention.author.key is not None}
+    told = {key: at for key in keys if (at := log.checkpoint(_name(key))) is not None}
+    return [
+        m for m in mentions if m.author.key in told and m.collected_at <= datetime.fromisoformat(told[m.author.key])
+    ]
 
 
 def _name(author_key: str) -> str:

@@ -71,19 +71,22 @@ def index_work(index: Index, log: EventLog, parked: Collection[str] = ()) -> Wor
         deliveries = [Delivery(mention, _origin(record), record.headers.get("replay")) for record, mention in read]
         if deliveries:
             index.apply(deliveries)
-            for author in forgotten(log, [mention for _, mention in read]):
-                index.delete_by_author(author)
+            for author in {mention.author.key for mention in forgotten(log, [mention for _, mention in read])}:
+                index.delete_by_author(str(author))
 
     return work
 
 
-def alert_work(alerts: Alerting) -> Work:
-    """mentions.classified → facts, aggregates and tickets."""
+def alert_work(alerts: Alerting, log: EventLog) -> Work:
+    """mentions.classified → facts, aggregates and tickets; nothing of those who were forgotten."""
+    from shengwen.forgetting import forgotten
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
         read = _decoded(ALERT, batch, classified_from_json, reject)
-        if read:
-            alerts.absorb([(mention, (r.topic, r.partition, r.offset)) for r, mention in read])
+        gone = {mention.id for mention in forgotten(log, [mention for _, mention in read])}
+        kept = [(mention, (r.topic, r.partition, r.offset)) for r, mention in read if mention.id not in gone]
+        if kept:
+            alerts.absorb(kept)
 
     return work
 
@@ -104,7 +107,7 @@ def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> S
     makers: dict[str, Callable[[], Work]] = {
         CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log),
         INDEX: lambda: index_work(rooms.index, rooms.log, rooms.letters.parked(INDEX)),
-        ALERT: lambda: alert_work(rooms.alerting),
+        ALERT: lambda: alert_work(rooms.alerting, rooms.log),
         COVERAGE: lambda: coverage_work(rooms.alerting),
     }
     work = makers[name]()

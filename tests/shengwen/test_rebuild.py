@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from alerts.tables import Fact, table
 from ingest.analysis import ClassifiedMention
 from ingest.errors import Poison
 from ingest.log.base import Outgoing, Topics
@@ -98,13 +100,15 @@ def test_who_was_forgotten_is_not_brought_back(filled: Home) -> None:
 
 def test_what_was_on_its_way_when_its_author_was_forgotten_is_not_found(filled: Home) -> None:
     with Rooms(filled) as rooms:
-        collect(rooms, by(KEY, rooms, "6", text="还没入库"))
+        collect(rooms, by(KEY, rooms, "6", text="还没入库，漏水，投诉"))
         build_stage(CLASSIFY, rooms).drain()
     assert cli.run(["--home", str(filled.path), "forget", KEY, "--yes"]) == 0
     with Rooms(filled) as rooms:
         work(rooms)
         assert set(everything(rooms)) == {"jd:review:2"}
         assert count(rooms).adds_up
+        with rooms.engine.connect() as connection:
+            assert "jd:review:6" not in set(connection.scalars(select(table(Fact).c.mention_id)))
 
 
 def test_what_was_parked_and_replayed_is_counted_once(filled: Home) -> None:
