@@ -62,7 +62,12 @@ def letter_for_record(stage: str, record: Record, error: Exception, attempts: in
         "offset": str(record.offset),
         **{f"h.{name}": value for name, value in record.headers.items()},
     }
-    return _outgoing(f"{stage}:{record.position}", record.value, head)
+    return _outgoing(letter_id(stage, record), record.value, head)
+
+
+def letter_id(stage: str, record: Record) -> str:
+    """The id of the letter that parks a record of a topic."""
+    return f"{stage}:{record.position}"
 
 
 def letter_for_payload(
@@ -143,10 +148,21 @@ class DeadLetters:
                 yield from batch
                 offset = batch[-1].offset + 1
 
+    def _changes(self) -> Iterator[Record]:
+        """The topic without letters of a place in a topic that were closed before: the place was read again. (A broken
+        payload that is fetched again after its letter was closed is news.)"""
+        closed: set[str] = set()
+        for record in self._records():
+            if "resolved" in record.headers:
+                closed.add(record.key)
+            elif record.key in closed and record.headers.get("topic"):
+                continue
+            yield record
+
     def open(self) -> list[DeadLetter]:
         """Letters that nobody has closed, oldest first, without doubles."""
         letters: dict[str, DeadLetter] = {}
-        for record in self._records():
+        for record in self._changes():
             if "resolved" in record.headers:
                 letters.pop(record.key, None)
             elif record.key not in letters:
@@ -157,7 +173,7 @@ class DeadLetters:
         """By stage, what became of its letters; stages that never parked anything have empty tallies."""
         found: defaultdict[str, Tally] = defaultdict(Tally)
         opened: dict[str, str] = {}
-        for record in self._records():
+        for record in self._changes():
             how = record.headers.get("resolved")
             if how is None:
                 opened.setdefault(record.key, record.headers.get("stage", ""))
@@ -167,6 +183,10 @@ class DeadLetters:
         for stage in opened.values():
             found[stage].open += 1
         return found
+
+    def parked(self, stage: str) -> set[str]:
+        """Ids of all letters that a stage ever parked, closed ones among them (see :func:`letter_id`)."""
+        return {record.key for record in self._records() if record.headers.get("stage") == stage}
 
     def count(self, source: str | None = None) -> int:
         """Open letters, of one source or of all."""

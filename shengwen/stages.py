@@ -5,11 +5,13 @@ Group names are stage names; each stage's effect is idempotent, so at-least-once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ingest.analysis import classified_from_json
 from ingest.coverage import coverage_from_json
+from ingest.dead_letters import letter_id
 from ingest.errors import Poison
 from ingest.log.base import EventLog, Outgoing, Record, Topics
 from ingest.mention import mention_from_json
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from search.base import Index
     from shengwen.alerting import Alerting
     from shengwen.rooms import Rooms
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 CLASSIFY: Final = "classify"
@@ -52,26 +56,37 @@ def classify_work(classifier: Classifier, log: EventLog) -> Work:
     return work
 
 
-def index_work(index: Index) -> Work:
-    """mentions.classified → the index, counted by where the mention was collected."""
+def index_work(index: Index, log: EventLog, parked: Collection[str] = ()) -> Work:
+    """mentions.classified → the index, counted by where the mention was collected.
+
+    Who was forgotten stays so. What was ``parked`` before (ids of letters) is passed over when its place is read again:
+    it comes by its replay, or not at all.
+    """
     from search.base import Delivery
+    from shengwen.forgetting import forgotten
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
-        read = _decoded(INDEX, batch, classified_from_json, reject)
+        fresh = [record for record in batch if letter_id(INDEX, record) not in parked]
+        read = _decoded(INDEX, fresh, classified_from_json, reject)
         deliveries = [Delivery(mention, _origin(record), record.headers.get("replay")) for record, mention in read]
         if deliveries:
             index.apply(deliveries)
+            for author in {mention.author.key for mention in forgotten(log, [mention for _, mention in read])}:
+                index.delete_by_author(str(author))
 
     return work
 
 
-def alert_work(alerts: Alerting) -> Work:
-    """mentions.classified → facts, aggregates and tickets."""
+def alert_work(alerts: Alerting, log: EventLog) -> Work:
+    """mentions.classified → facts, aggregates and tickets; nothing of those who were forgotten."""
+    from shengwen.forgetting import forgotten
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
         read = _decoded(ALERT, batch, classified_from_json, reject)
-        if read:
-            alerts.absorb([(mention, (r.topic, r.partition, r.offset)) for r, mention in read])
+        gone = {mention.id for mention in forgotten(log, [mention for _, mention in read])}
+        kept = [(mention, (r.topic, r.partition, r.offset)) for r, mention in read if mention.id not in gone]
+        if kept:
+            alerts.absorb(kept)
 
     return work
 
@@ -91,11 +106,26 @@ def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> S
     """One of :data:`STAGES`, ready to run."""
     makers: dict[str, Callable[[], Work]] = {
         CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log),
-        INDEX: lambda: index_work(rooms.index),
-        ALERT: lambda: alert_work(rooms.alerting),
+        INDEX: lambda: index_work(rooms.index, rooms.log, rooms.letters.parked(INDEX)),
+        ALERT: lambda: alert_work(rooms.alerting, rooms.log),
         COVERAGE: lambda: coverage_work(rooms.alerting),
     }
-    return Stage(name, rooms.log, STAGES[name], makers[name](), rooms.clock, policy=policy)
+    work = makers[name]()
+    if name == INDEX:
+        _refill(rooms)
+    return Stage(name, rooms.log, STAGES[name], work, rooms.clock, policy=policy)
+
+
+def _refill(rooms: Rooms) -> None:
+    """An index that was moved away (damage, another format) is filled again from what the log still holds."""
+    if not any(rooms.log.committed(Topics.CLASSIFIED, INDEX).values()) or any(rooms.index.counts().values()):
+        return
+    with rooms.log.consumer(Topics.CLASSIFIED, INDEX) as consumer:
+        consumer.poll(1, 0.0)
+        for partition in consumer.assigned:  # none while another process works on it
+            logger.warning("the index is empty: it is filled again from the log")
+            consumer.seek(partition, 0)
+            consumer.commit({partition: 0})
 
 
 def _decoded(

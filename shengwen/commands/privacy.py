@@ -19,16 +19,16 @@ from shengwen.messages import Command
 def forget(home: Home, author_key: str, yes: bool) -> None:
     """按作者键删除一个人的全部内容（《个人信息保护法》的删除权）。
 
-    作者键见检索结果的 author.key。检索库、预警数据和工单证据里的原文都会删除；日志里的按 schedule.log_days 到期删除。
+    作者键见检索结果的 author.key。检索库、预警数据和工单证据里的原文都会删除；日志里的按 schedule.log_days 到期删除，
+    在那之前也不会再进检索库。
     """
-    from alerts.erase import forget_author
+    from shengwen.forgetting import forget as forget_for_good
     from shengwen.rooms import Rooms
 
     if not yes and not click.confirm(f"确定删除作者 {author_key} 的全部内容？此操作不能撤销", default=False):
         raise UserError("没有删除")
     with Rooms(home) as rooms:
-        removed = rooms.index.delete_by_author(author_key)
-        forget_author(rooms.engine, author_key)
+        removed = forget_for_good(rooms, author_key)
     click.echo(f"已删除 {removed} 条")
 
 

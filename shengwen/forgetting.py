@@ -1,0 +1,45 @@
+"""Forgetting an author, for good: also what is still in the log must not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from ingest.log.base import EventLog, Topics
+from ingest.mention import Mention
+
+if TYPE_CHECKING:
+    from shengwen.rooms import Rooms
+
+M = TypeVar("M", bound=Mention)
+
+
+def forget(rooms: Rooms, author_key: str) -> int:
+    """Erase an author's mentions from the index, the alerts and the tickets' evidence; how many were in the index.
+
+    What was collected until now and is still on its way, or is read again from the log, comes to nothing on arrival.
+    """
+    from alerts.erase import forget_author
+
+    now = rooms.clock.now().isoformat()
+    rooms.log.produce(Topics.COLLECTED, [], checkpoint=(_name(author_key), now))
+    removed = rooms.index.delete_by_author(author_key)
+    forget_author(rooms.engine, author_key)
+    return removed
+
+
+def forgotten(log: EventLog, mentions: Sequence[M]) -> list[M]:
+    """Those that were collected before their author was forgotten."""
+    keys = {mention.author.key for mention in mentions if mention.author.key is not None}
+    told = {key: at for key in keys if (at := log.checkpoint(_name(key))) is not None}
+    return [
+        m for m in mentions if m.author.key in told and m.collected_at <= datetime.fromisoformat(told[m.author.key])
+    ]
+
+
+def _name(author_key: str) -> str:
+    return f"forgotten:{author_key}"
+
+
+__all__ = ["forget", "forgotten"]
