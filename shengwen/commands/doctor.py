@@ -103,7 +103,7 @@ def _file(path: Path, name: str) -> Check:
             name,
             False,
             f"{path.name} 已损坏：{found}",
-            "停止服务，从备份恢复；检索库可按 docs/operations.md 由日志重建",
+            "停止服务，从备份恢复；检索库可移走，再启动时由日志重建",
         )
     size = sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
     return Check(name, True, f"{path.name}，{size / 1e6:.1f} MB，完好")
