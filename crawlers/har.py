@@ -82,5 +82,5 @@ def _payload(entry: Any) -> tuple[str, Payload] | None:
             final_url=str(response.get("redirectURL") or "") or None,
             request_body=str(posted).encode("utf-8", "replace"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error):
         return None

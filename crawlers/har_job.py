@@ -14,6 +14,7 @@ import orjson
 from crawlers.har import har_payloads
 from crawlers.parse import parse
 from crawlers.payload import Payload
+from crawlers.pipeline import stored_url
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
@@ -75,6 +76,11 @@ class HarJob:
         self._save([], state)
         return state
 
+    def settle(self, state: ImportState) -> None:
+        """Note that all of it is searchable: from now on the file is one that was imported before."""
+        state.settled = True
+        self._save([], state)
+
     def _save(self, records: list[Outgoing], state: ImportState) -> None:
         value = orjson.dumps(asdict(state)).decode()
         self._log.produce(Topics.COLLECTED, records, checkpoint=(self.name, value))
@@ -83,14 +89,14 @@ class HarJob:
         page = parse(platform, payload)
         self.signals[page.signal] += 1
         good: list[Outgoing] = []
-        bad = [self._park(platform, payload, p.raw, Poison(p.reason, field=p.path)) for p in page.problems]
+        bad = [self._park(platform, payload, Poison(p.reason, field=p.path)) for p in page.problems]
         for draft in page.mentions:
             if draft.partial:
                 continue
             try:
                 mention = self._seal(draft, payload, page.endpoint)
             except Poison as error:
-                bad.append(self._park(platform, payload, payload.body, error))
+                bad.append(self._park(platform, payload, error))
             else:
                 good.append(Outgoing(mention.id, mention.to_json()))
         return good, bad
@@ -99,9 +105,11 @@ class HarJob:
         raw = Raw(captured_at=payload.captured_at, sha256=payload.sha256, parser=f"{endpoint}/har")
         return self._privacy.seal(draft, raw, self._brand.match(f"{draft.title or ''}\n{draft.text}"))
 
-    def _park(self, platform: str, payload: Payload, raw: bytes, error: Poison) -> Outgoing:
+    def _park(self, platform: str, payload: Payload, error: Poison) -> Outgoing:
+        raw = payload.body
         context = {
             "captured_at": payload.captured_at.isoformat(),
+            "url": stored_url(payload.url) or "",
             "row": sha256(payload.body).hexdigest()[:12],
         }
         return letter_for_payload(platform, self._privacy.lock(raw), raw, error, self._clock, context)

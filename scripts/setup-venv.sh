@@ -23,7 +23,8 @@ if ! "$PY" -c 'import ensurepip, venv' >/dev/null 2>&1; then
         exit 1
     fi
 fi
-[ -x "$venv/bin/python" ] || "$PY" -m venv "$venv"
+# A venv that was cut off half-way has a python and no pip.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$PY" -m venv --clear "$venv"
 echo "安装依赖（首次约一分钟）…"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -65,10 +66,10 @@ class Alerting:
         with state_errors():
             self._engine.tick()
 
-    def dispatch(self) -> None:
-        """Deliver what is in the outbox."""
+    def dispatch(self, stop: threading.Event) -> None:
+        """Deliver what is in the outbox, or until ``stop`` is set."""
         with state_errors():
-            while self._dispatcher.run_once():
+            while not stop.is_set() and self._dispatcher.run_once():
                 pass
 
     def decide(self, key: str, verdict: Verdict, by: str) -> None:

@@ -136,3 +136,13 @@ def run(arguments: list[str]) -> int:
         name = f"：{error.filename}" if error.filename else ""
         click.echo(f"错误：{error.strerror or error}{name}", err=True)
         return 1
+    except Exception as error:
+        if trace or not _of_state_database(error):
+            raise
+        click.echo(f"错误：状态库无法使用（{type(error).__name__}）；用 shengwen doctor 检查", err=True)
+        return 1
+
+
+def _of_state_database(error: Exception) -> bool:
+    known = sys.modules.get("sqlalchemy.exc")  # not imported for this: what did not load it cannot have raised it
+    return known is not None and isinstance(error, known.SQLAlchemyError)

@@ -62,5 +62,8 @@ def find_home(option: Path | None) -> Home:
     chosen = option or (Path(os.environ[ENV]) if os.environ.get(ENV) else None)
     if chosen is None:
         data = os.environ.get("XDG_DATA_HOME")
-        chosen = (Path(data) if data else Path.home() / ".local" / "share") / "shengwen"
+        try:
+            chosen = (Path(data) if data else Path.home() / ".local" / "share") / "shengwen"
+        except RuntimeError as error:  # a user without a home, as in some containers
+            raise ConfigError("这个用户没有主目录；请用 --home 指定数据文件夹") from error
     return Home(chosen.expanduser().absolute())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -53,6 +55,11 @@ def usage(error: click.UsageError) -> str:
     """What was wrong with a call, and where to read on."""
     path = error.ctx.command_path if error.ctx else "shengwen"
     return f"错误：{translate(error.format_message())}\n用法见：{path} --help"
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as text, also when it is no UTF-8 (unpacked from a Windows archive)."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 class _Chinese(click.Command):

@@ -25,7 +25,8 @@ def replay_letter(letter: DeadLetter, rooms: Rooms) -> None:
         return
     payload = rooms.privacy.unlock(letter.payload) if letter.sealed else letter.payload
     mentions = _imported(letter, payload, rooms) if "mapping" in letter.headers else _crawled(letter, payload, rooms)
-    done = f"replay:{letter.id}"
+    # One letter may be parked again after it was closed: each parking is replayed once.
+    done = f"replay:{letter.id}:{letter.at.isoformat()}"
     if rooms.log.checkpoint(done) is None:  # set: a crash came between these two steps
         records = [Outgoing(mention.id, mention.to_json()) for mention in mentions]
         rooms.log.produce(Topics.COLLECTED, records, checkpoint=(done, rooms.clock.now().isoformat()))
@@ -54,11 +55,13 @@ def _crawled(letter: DeadLetter, payload: bytes, rooms: Rooms) -> list[Mention]:
     head = letter.headers
     captured = datetime.fromisoformat(head["captured_at"]) if "captured_at" in head else letter.at
     page = parse(letter.source, Payload(url=head.get("url"), body=payload, captured_at=captured))
-    if not page.mentions:
-        reason = page.problems[0].reason if page.problems else page.reason or page.signal
-        raise Poison(reason, field="payload")
+    if page.problems:  # the good ones beside it were streamed when the page was read
+        raise Poison(page.problems[0].reason, field=page.problems[0].path)
+    full = [draft for draft in page.mentions if not draft.partial]  # a stub would look like a newer, emptier revision
+    if not full:
+        raise Poison(page.reason or page.signal, field="payload")
     mentions = []
-    for draft in page.mentions:
+    for draft in full:
         raw = Raw(url=head.get("url"), captured_at=captured, parser=f"{page.endpoint}/replay")
         matched = rooms.settings.brand.match(f"{draft.title or ''}\n{draft.text}")
         mentions.append(rooms.privacy.seal(draft, raw, matched))

@@ -117,7 +117,7 @@ class Service:
         self._runner.start()
         schedule = self.rooms.settings.schedule
         self._every("tick", alerting.tick, schedule.tick_every)
-        self._every("dispatch", alerting.dispatch, min(1.0, schedule.tick_every))
+        self._every("dispatch", lambda: alerting.dispatch(self.stop), min(1.0, schedule.tick_every))
         self._every("trim", self._trim, TRIM_EVERY)
         if self._crawl:
             self._schedule.start()

@@ -35,6 +35,7 @@ BATCH = 500
 class ImportState:
     """How far a job is, as stored. ``rows`` read, of them ``collected`` (in the log) and ``dead`` (parked).
 
+    ``finished``: all rows are in the log; ``settled``: and were seen searchable.
     ``before``: the index's counts of this source when the job began, to tell what this job added.
     """
 
@@ -42,6 +43,7 @@ class ImportState:
     collected: int = 0
     dead: int = 0
     finished: bool = False
+    settled: bool = False
     before: dict[str, int] | None = None
 
 
@@ -115,6 +117,11 @@ class ImportJob:
         self._save([], state)
         progress(state)
         return state
+
+    def settle(self, state: ImportState) -> None:
+        """Note that all of it is searchable: from now on the file is one that was imported before."""
+        state.settled = True
+        self._save([], state)
 
     def _flush(self, good: list[Outgoing], bad: list[Outgoing], read: int, state: ImportState) -> None:
         # Letters first: their ids follow from the row, so a crash in between parks the same letters again.

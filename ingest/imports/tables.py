@@ -17,7 +17,8 @@ from datetime import date, datetime, time
 from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
+from xml.etree.ElementTree import ParseError
 
 from ingest.errors import UserError
 
@@ -25,6 +26,9 @@ MAX_LINE = 16 * 1024 * 1024
 """Longest line read, in characters; what is longer is a bad row, and is skipped without being held."""
 _SNIFF = 65_536
 _JSON_PEEK = 200
+_PEEK_LINES = 500
+MAX_ROW_LINES = 200
+"""A CSV row over more lines than this has lost a quotation mark; nobody's review has as many lines."""
 csv.field_size_limit(MAX_LINE)
 
 
@@ -76,6 +80,8 @@ def open_table(path: Path, text_headings: frozenset[str]) -> Iterator[Table]:
         raise UserError(f"{path} 是文件夹，请指定文件") from error
     except PermissionError as error:
         raise UserError(f"没有读取 {path} 的权限") from error
+    except ParseError as error:
+        raise UserError(f"{path.name}：xlsx 文件内容已损坏（{error}）") from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path.name}：压缩文件不完整或已损坏（{error}）") from error
 
@@ -185,26 +191,75 @@ def _text_rows(file: IO[str]) -> Iterator[Row | BadRow]:
 
 
 def _csv_rows(file: IO[str], delimiter: str, columns: Sequence[str]) -> Iterator[Row | BadRow]:
-    reader = csv.reader((line if line is not None else "\n" for line in _lines(file)), delimiter=delimiter)
+    lines = _Tape(_lines(file))
+    # Tab exports rarely quote: there a stray quotation mark must not swallow the rows behind it.
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and not lines.quotes_pair_up() else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
     next(reader, None)
     number = 0
     while True:
+        lines.taken.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             number += 1
-            yield BadRow(number, f"not CSV: {error}", b"")
+            yield BadRow(number, f"not CSV: {error}", lines.keep_first() if lines.overrun else lines.raw())
+            continue
+        if lines.too_long:
+            number += 1
+            lines.too_long = False
+            yield BadRow(number, f"line longer than {MAX_LINE} characters", lines.raw())
             continue
         if not cells and len(columns) > 1:
             continue  # an empty line between rows is layout, not a row
         number += 1
         if len(cells) > len(columns):
-            raw = json.dumps(cells, ensure_ascii=False).encode("utf-8", "replace")
-            yield BadRow(number, f"{len(cells)} cells under {len(columns)} headings", raw)
+            yield BadRow(number, f"{len(cells)} cells under {len(columns)} headings", lines.raw())
         else:
             yield Row(number, dict(zip(columns, cells, strict=False)))
+
+
+class _Tape:
+    """The lines that a CSV reader takes, kept until the row is done, so that a broken row keeps its bytes."""
+
+    def __init__(self, lines: Iterator[str | None]) -> None:
+        self._head = list(islice(lines, _PEEK_LINES))
+        self._lines: Iterator[str | None] = chain(self._head, lines)
+        self.taken: list[str] = []
+        self.too_long = False
+
+    def quotes_pair_up(self) -> bool:
+        """Whether each of the first lines has its quotation marks in pairs, or the marks span lines in pairs."""
+        return sum((line or "").count('"') for line in self._head) % 2 == 0
+
+    def raw(self) -> bytes:
+        return "".join(self.taken).encode("utf-8", "replace")
+
+    @property
+    def overrun(self) -> bool:
+        """An opening quotation mark without its end has taken more lines than a row has."""
+        return len(self.taken) > MAX_ROW_LINES
+
+    def keep_first(self) -> bytes:
+        """The first line's bytes; the lines behind it are read again as rows of their own."""
+        first, *rest = self.taken
+        self._lines = chain(rest, self._lines)
+        self.taken = [first]
+        return self.raw()
+
+    def __iter__(self) -> _Tape:
+        return self
+
+    def __next__(self) -> str:
+        if self.overrun:
+            raise csv.Error("a quotation mark that is never closed")
+        line = next(self._lines)
+        self.too_long = self.too_long or line is None
+        line = "\n" if line is None else line
+        self.taken.append(line)
+        return line
 
 
 @contextmanager
@@ -216,10 +271,13 @@ def _open_xlsx(path: Path) -> Iterator[Table]:
 
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, ParseError) as error:
         raise UserError(f"{path.name}：不是有效的 xlsx 文件（{error}）") from error
     try:
+        if not book.worksheets:
+            raise UserError(f"{path.name}：里面没有工作表")
         sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # streaming exporters write a dimension of one cell
         lines = sheet.iter_rows(values_only=True)
         heading = next(lines, ())
         columns = [str(cell).strip() if cell is not None else f"列{i}" for i, cell in enumerate(heading, 1)]

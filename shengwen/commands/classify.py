@@ -29,7 +29,7 @@ BATCH = 512
         """printf '{"text": "漏水了", "rating": 1}\\n' | shengwen classify""",
     ],
 )
-@click.argument("file", type=click.File("r", encoding="utf-8", errors="replace", lazy=False), default="-")
+@click.argument("file", type=click.File("r", encoding="utf-8-sig", errors="replace", lazy=False), default="-")
 @pass_home
 def classify(home: Home, file: IO[str]) -> None:
     """判断文本的情感、意图、标签。

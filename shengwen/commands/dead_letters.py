@@ -72,13 +72,9 @@ def list_letters(home: Home, as_json: bool, limit: int) -> None:
     if not letters:
         click.echo("没有死信。")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("编号", "环节", "原因", "时间", title=f"死信 {len(letters)} 条，显示 {len(shown)} 条")
-    for letter in shown:
-        table.add_row(letter.id, letter.stage, letter.error, f"{letter.at:%Y-%m-%d %H:%M} UTC")
-    Console().print(table)
+    for letter in shown:  # no table: an id must stay whole, to be copied
+        click.echo(f"{letter.id}\n    {letter.stage}  {letter.at:%Y-%m-%d %H:%M} UTC  {letter.error}")
+    click.echo(f"死信 {len(letters)} 条，显示 {len(shown)} 条")
 
 
 @dead_letters.command("show", examples=["shengwen dead-letters show collect:jd::0a1b2c", "… --raw > 原文.bin"])

@@ -19,7 +19,7 @@ from ingest.errors import UserError
 from ingest.log.base import Topics
 from shengwen.cli import pass_home
 from shengwen.home import Home
-from shengwen.messages import Command
+from shengwen.messages import Command, shown_name
 from shengwen.stages import ALERT, CLASSIFY, INDEX
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _run(job: ImportJob | HarJob, file: Path, rooms: Rooms, stop: threading.Even
 
     source = job.source or None  # a HAR's mentions are of the platforms themselves
     before = {**rooms.index.counts(source), "dead_letters": rooms.letters.count(source)}
-    already = job.state().finished
+    already = job.state().settled
     runner = None if no_wait else StageRunner(rooms, (CLASSIFY, INDEX, ALERT))
     started = time.monotonic()
     with _progress(file.name) as show:
@@ -149,6 +149,8 @@ def _run(job: ImportJob | HarJob, file: Path, rooms: Rooms, stop: threading.Even
             show(state, _ends(rooms))
             if runner:
                 _wait(rooms, runner, stop, lambda: show(state, _ends(rooms)))
+                if state.finished and not stop.is_set():
+                    job.settle(state)
         finally:
             if runner:
                 runner.stop()
@@ -219,7 +221,7 @@ def _result(
     no_wait: bool,
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "file": file.name,
+        "file": shown_name(file),
         "source": job.source,
         "mapping": dict(job.mapping),
         "rows": state.rows,

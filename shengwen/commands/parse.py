@@ -11,7 +11,7 @@ import orjson
 
 from shengwen.cli import pass_home
 from shengwen.home import Home
-from shengwen.messages import Command
+from shengwen.messages import Command, shown_name
 
 PLATFORMS = ["jd", "tmall", "xiaohongshu", "douyin", "zhihu"]
 PARSE_ONLY_SECRET = b"shengwen parse: not an installation"
@@ -74,7 +74,7 @@ def parse(
             "total": page.total,
             "reason": page.reason,
             "problems": problems,
-            "file": file.name,
+            "file": shown_name(file),
         }
         sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     sys.stdout.buffer.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -37,9 +38,13 @@ def _read(file: Path) -> list[tuple[datetime, float, tuple[str, str]]]:
     rows: list[tuple[datetime, float, tuple[str, str]]] = []
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as source:
         reader = csv.DictReader(source)
-        if not {"timestamp", "value"} <= set(reader.fieldnames or ()):
+        try:
+            heading = set(reader.fieldnames or ())
+        except csv.Error:
+            heading = set()
+        if not {"timestamp", "value"} <= heading:
             raise UserError(f"{file.name} 的第一行应有 timestamp 和 value 两列")
-        for row in reader:
+        for row in _rows(reader, file):
             written, number = row["timestamp"] or "", row["value"] or ""
             try:
                 at, value = datetime.fromisoformat(written), float(number)
@@ -55,3 +60,10 @@ def _read(file: Path) -> list[tuple[datetime, float, tuple[str, str]]]:
                 raise UserError(f"{file.name} 第 {reader.line_num} 行：时间比上一行早，请先按时间排序")
             rows.append((at, value, (written, number)))
     return rows
+
+
+def _rows(reader: csv.DictReader[str], file: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{file.name} 第 {reader.line_num} 行不是有效的 CSV（{error}）") from error

@@ -42,7 +42,7 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
             stack.enter_context(OneService(home))
             play = stack.enter_context(Demo(home))
             # The alerts' links need the port before the page is there.
-            web.setdefault("port", free_port(DEMO_PORT))
+            web["port"] = web.get("port") or free_port(DEMO_PORT)
             settings = play.settings(web)
             links = play.links
         else:

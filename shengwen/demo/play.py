@@ -137,7 +137,7 @@ def clear(home: Home) -> None:
     """Empty the demo's home. Raises UserError for a folder that holds anything else."""
     mark = home.path / MARK
     if home.path.exists():
-        others = [entry for entry in home.path.iterdir() if entry.name != "up.lock"]
+        others = [entry for entry in home.path.iterdir() if entry.name not in ("up.lock", MARK)]
         if others and not mark.exists():
             raise UserError(f"{home.path} 不是演示的数据文件夹，没有动它；请用 --home 指定别处")
         for entry in others:

@@ -268,3 +268,45 @@ def test_any_bytes_give_rows_or_a_clear_error(
         if isinstance(row, Row):
             with contextlib.suppress(Poison):  # what else comes out fails the test
                 draft_from_row(row.cells, mapping, source="import:x", kind="review", without_date=ManualClock().now())
+
+
+def test_a_stray_quotation_mark_takes_no_other_row_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text('text\tid\n"很好\t1\n不错啊\t2\n漏水了\t3\n', encoding="utf-8")
+    _, rows = table_of(file)
+    assert [row.cells["id"] for row in rows if isinstance(row, Row)] == ["1", "2", "3"]
+    file = tmp_path / "a.csv"
+    file.write_text('id,text\n1,"没有结束\n' + "".join(f"{i},好\n" for i in range(2, 1002)), encoding="utf-8")
+    _, rows = table_of(file)
+    bad = [row for row in rows if isinstance(row, BadRow)]
+    assert [row.raw.decode() for row in bad] == ['1,"没有结束\n']
+    assert [row.cells["id"] for row in rows if isinstance(row, Row)] == [str(i) for i in range(2, 1002)]
+
+
+def test_a_line_too_long_is_parked_and_not_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("id,text\n1,好\n2," + "x" * (17 << 20) + "\n3,漏水\n", encoding="utf-8")
+    _, rows = table_of(file)
+    assert [type(row) for row in rows] == [Row, BadRow, Row]
+
+
+def test_an_xlsx_that_lies_about_its_size_is_read_whole(tmp_path: Path) -> None:
+    import zipfile
+
+    book = Workbook()
+    assert book.active is not None
+    for row in (["id", "评价内容"], ["1", "好"], ["2", "漏水"]):
+        book.active.append(row)
+    book.save(tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as old, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"'))
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as old, zipfile.ZipFile(tmp_path / "torn.xlsx", "w") as new:
+        for name in old.namelist():
+            sheet = name.endswith("sheet1.xml")
+            new.writestr(name, old.read(name)[:-60] if sheet else old.read(name))
+    columns, rows = table_of(tmp_path / "a.xlsx")
+    assert columns == ["id", "评价内容"]
+    assert len(rows) == 2
+    with pytest.raises(UserError, match=r"已损坏|不是有效"):
+        table_of(tmp_path / "torn.xlsx")

@@ -265,3 +265,45 @@ def test_homes_are_found_by_option_environment_and_default(tmp_path: Path, monke
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert find_home(None).path == tmp_path / "shengwen"
     assert find_home(None).demo().path == tmp_path / "shengwen-demo"
+
+
+def test_an_import_that_was_stopped_before_it_was_searchable_tells_what_it_added(
+    capsys: Out, home: Path, tmp_path: Path
+) -> None:
+    file = str(reviews(tmp_path / "a.csv"))
+    assert run("import", file, "--source", "shop", "--no-wait") == 0
+    capsys.readouterr()
+    assert run("import", file, "--source", "shop", "--json") == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert (result["indexed"], result["duplicate"], result["already_imported"]) == (30, 1, False)
+
+
+def test_a_crawled_letter_stays_while_its_record_is_broken(capsys: Out, home: Path) -> None:
+    from ingest.dead_letters import letter_for_payload
+    from ingest.errors import Poison
+    from ingest.log.base import Topics
+    from shengwen.rooms import Rooms
+
+    record = '{"id":%s,"content":"漏水","score":1,"creationTime":"%s","referenceId":"1"}'
+    bodies = [record % (1, "2026-01-03 08:00:00"), record % (2, "not a time")]
+    body = f'{{"maxPage":1,"productCommentSummary":{{}},"comments":[{",".join(bodies)}]}}'.encode()
+    with Rooms(Home(home)) as rooms:
+        context = {"captured_at": rooms.clock.now().isoformat(), "url": ""}
+        letter = letter_for_payload("jd", rooms.privacy.lock(body), body, Poison("x"), rooms.clock, context)
+        rooms.log.produce(Topics.DEAD_LETTERS, [letter])
+    assert run("dead-letters", "replay", "--all") == 1
+    assert "还是不行" in capsys.readouterr().err
+    with Rooms(Home(home)) as rooms:
+        assert rooms.letters.count() == 1
+
+
+def test_odd_files_and_users_get_a_clear_error(
+    capsys: Out, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"timestamp,value\n2026-01-01," + b"9" * 300_000 + b"\n")
+    assert run("spikes", "score", str(tmp_path / "a.csv")) == 1
+    assert "错误" in capsys.readouterr().err
+    odd = os.fsencode(tmp_path) + b"/\xc6\xc0.csv"
+    Path(os.fsdecode(odd)).write_text("text\n很好\n", encoding="utf-8")
+    assert run("import", os.fsdecode(odd), "--source", "x", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["indexed"] == 1
