@@ -245,14 +245,15 @@ def _result(
 
 
 def _told(result: Mapping[str, Any]) -> str:
-    columns = "，".join(f"{field}←{column}" for field, column in result["mapping"].items())
+    mapped = "，".join(f"{field}←{column}" for field, column in result["mapping"].items())
+    columns = f"；列：{mapped}" if mapped else ""
     head = f"{result['file']}：收集 {result['collected']}"
     if result["already_imported"]:
         return f"{head}，重复 {result['duplicate']}（这个文件以前已完整导入，没有再导一遍）"
     if "indexed" not in result:
-        return f"{head}，死信 {result['dead']}；已进日志，等待处理（列：{columns}）"
+        return f"{head}，死信 {result['dead']}；已进日志，等待处理{columns}"
     rate = result["rows"] / max(result["seconds"], 0.1)
     return (
         f"{head}，入库 {result['indexed']}，空 {result['empty']}，重复 {result['duplicate']}，死信 {result['dead']}"
-        f"（{result['seconds']} 秒，每秒 {rate:.0f} 行；列：{columns}）"
+        f"（{result['seconds']} 秒，每秒 {rate:.0f} 行{columns}）"
     )

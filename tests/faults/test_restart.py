@@ -186,6 +186,8 @@ def test_an_import_on_a_full_disk_ends_with_one_line_and_goes_on_later(
     assert "磁盘" in full.said
     stream(home, file)
     said = shengwen(home, "import", str(file), "--source", "x")
+    assert "收集 1500" in said.stdout
+    said = shengwen(home, "import", str(file), "--source", "x")
     assert "以前已完整导入" in said.stdout
     counts = doctor(home)["counts"]
     assert {name: counts[name] for name in writer.expected.counts} == writer.expected.counts
