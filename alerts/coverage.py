@@ -10,17 +10,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from alerts import drift
 from alerts.config import AlertSettings
 from alerts.tables import SourceHealth, table
 from alerts.upsert import lock, upsert
 from ingest.coverage import Coverage
+from ingest.state import by_code_point
 
 STOPPED = ("stopped", "failed")
 _MAX_QUERY = 400
 
 
 class CoverageStore:
-    """The last crawl of every query on every source. Absorbing the same record again changes nothing."""
+    """The last crawl of every query on every source, and what crawled records had (``alerts/drift.py``).
+
+    Absorbing the same record again changes nothing.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -50,6 +55,7 @@ class CoverageStore:
                 connection.execute(
                     statement.on_conflict_do_update(index_elements=["source", "query"], set_=changed), row
                 )
+                drift.keep(connection, record)
                 news += 1
         return news
 
@@ -59,7 +65,7 @@ def _row(record: Coverage, query: str, was: Mapping[str, Any] | None) -> dict[st
     silent = record.status in STOPPED
     since = was["silent_since"] if was is not None else None
     return {
-        "source": record.source,
+        "source": record.source[:80],
         "query": query,
         "status": record.status,
         "signal": record.signal[:20],
@@ -105,7 +111,9 @@ def health(connection: Connection, settings: AlertSettings, now: datetime) -> li
     """The state of every source that ever reported, by name."""
     rows = table(SourceHealth)
     by_source: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in connection.execute(select(rows).order_by(rows.c.source, rows.c.query)).mappings():
+    for row in connection.execute(
+        select(rows).order_by(by_code_point(rows.c.source), by_code_point(rows.c.query))
+    ).mappings():
         by_source[row["source"]].append(dict(row))
     limit = timedelta(hours=settings.source_silent_after.hours or 26)
     return [_health(source, found, now, limit) for source, found in by_source.items()]

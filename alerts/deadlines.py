@@ -57,17 +57,6 @@ def add_working_time(start: datetime, length: timedelta) -> datetime:
     raise ValueError("no working day in more than a year")
 
 
-def working_time(start: datetime, end: datetime) -> timedelta:
-    """How much working-day time lies between two instants (0 when ``end`` is not later)."""
-    moment, last, total = start.astimezone(BEIJING), end.astimezone(BEIJING), timedelta(0)
-    while moment < last:
-        until = min(last, _midnight(moment.date() + _DAY))
-        if is_working_day(moment.date()):
-            total += until - moment
-        moment = until
-    return total
-
-
 def after(start: datetime, span: Span, *, wall_clock: bool = False, fraction: float = 1.0) -> datetime:
     """When ``fraction`` of ``span`` has passed since ``start``, UTC. ``wall_clock`` counts working days as 24 hours."""
     if span.hours is not None:

@@ -20,6 +20,7 @@ from alerts.scopes import ScopeKey, source_name
 from alerts.tables import Fact, Incident, Scope, TicketEvidence, table
 from alerts.tickets import NewTicket, note, open_ticket, raise_level
 from ingest.mention import FUTURE_TOLERANCE
+from ingest.state import by_code_point
 
 _SAME_PROBLEM = timedelta(hours=24)
 
@@ -58,7 +59,7 @@ class Desk:
         waiting = (
             select(facts)
             .where(facts.c.pending.is_(True))
-            .order_by(facts.c.safety.desc(), facts.c.reputation.desc(), facts.c.mention_id)
+            .order_by(facts.c.safety.desc(), facts.c.reputation.desc(), by_code_point(facts.c.mention_id))
             .limit(limit)
         )
         rows = [dict(row) for row in self._db.execute(waiting).mappings()]

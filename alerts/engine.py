@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from alerts import coverage as coverage_of
-from alerts import spike
+from alerts import drift, spike
 from alerts.config import AlertSettings
 from alerts.desk import Desk, Reaction
 from alerts.grouping import Group, group
@@ -27,7 +27,7 @@ from alerts.scopes import ScopeKey, source_name
 from alerts.tables import Incident, IncidentScope, ScopeState, TickLock, table
 from alerts.tickets import flush_updates
 from alerts.upsert import lock, upsert
-from ingest.clock import Clock
+from ingest.clock import BEIJING, Clock
 from ingest.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class TickReport:
     raised: Sequence[str] = ()
     fed: Sequence[str] = ()
     silent: Sequence[str] = ()
+    drifted: Sequence[str] = ()
     warnings: int = 0
     reaction: Reaction = field(default_factory=Reaction)
 
@@ -91,9 +92,14 @@ class AlertEngine:
             states = _States(connection, self._settings, now)
             unknown = states.update(picture, covered)
             raised, fed = self._incidents(connection, picture, now, covered)
+            drifted = self._drift(connection, now)
             silent = self._silence(connection, now)
-            connection.execute(update(table(TickLock)).where(table(TickLock).c.id == 1).values(ticked_at=now))
+            ticks = upsert(connection, table(TickLock)).on_conflict_do_update(
+                index_elements=["id"], set_={"ticked_at": now}
+            )
+            connection.execute(ticks, {"id": 1, "ticked_at": now})
         with self._engine.begin() as connection:
+            lock(connection)
             warnings = due_steps(connection, self._settings, now)
             flush_updates(connection, self._settings, now)
         return TickReport(
@@ -105,6 +111,7 @@ class AlertEngine:
             raised=raised,
             fed=fed,
             silent=silent,
+            drifted=drifted,
             warnings=warnings,
             reaction=reaction,
         )
@@ -225,6 +232,42 @@ class AlertEngine:
             key = desk.raise_silence(problem, f"来源中断：{source_name(found.source)}", reason, found.silent_since)
             told.append(key)
         return told
+
+    def _drift(self, connection: Connection, now: datetime) -> list[str]:
+        """Raise one 二级 alert for each endpoint whose fields emptied; close it when they are back.
+
+        One that a person dismissed is not raised again until its fields were back.
+        """
+        rows = table(Incident)
+        newest: dict[str, Any] = {}
+        for row in connection.execute(select(rows).where(rows.c.kind == "drift").order_by(rows.c.id)).mappings():
+            newest[row["problem"]] = row
+        told = {problem: row for problem, row in newest.items() if _stands(row)}
+        opened = {_endpoint_of(problem): row["started_at"].astimezone(BEIJING).date() for problem, row in told.items()}
+        raised: list[str] = []
+        today = now.astimezone(BEIJING).date()
+        for found in drift.drifts(drift.kept(connection, today, opened), today, opened=opened):
+            problem = f"drift\x1f{found.source}\x1f{found.endpoint}"
+            if problem in told:
+                seen: dict[str, Any] = {"last_seen_at": now}
+                over = {"state": "closed", "closed_at": now, "calm_since": now}
+                values = seen if found.fallen else over
+                connection.execute(update(rows).where(rows.c.id == told[problem]["id"]).values(**values))
+            elif found.fallen:
+                desk = Incidents(connection, self._settings, self._routing, now)
+                title = f"数据结构变化：{source_name(found.source)}"
+                raised.append(desk.raise_drift(problem, title, found.words, drift.start_of(found.since)))
+        return raised
+
+
+def _stands(incident: Mapping[str, Any]) -> bool:
+    """Whether a drift is not over: open, or dismissed (closed by a person, not by its fields coming back)."""
+    return incident["state"] != "closed" or (incident["verdict"] == "dismissed" and incident["calm_since"] is None)
+
+
+def _endpoint_of(problem: str) -> drift.Key:
+    _, source, endpoint = problem.split("\x1f")
+    return source, endpoint
 
 
 class _States:

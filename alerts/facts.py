@@ -156,23 +156,51 @@ class FactStore:
             lock(connection)
             old = _stored(connection, [row["mention_id"] for row in rows])
             fresh = [row for row in rows if _is_newer(row, old.get(row["mention_id"]))]
-            delta = Delta()
-            for row in fresh:
-                was = old.get(row["mention_id"])
-                if was is not None:
-                    delta.add(parts_of(was), was["bucket"], -1)
-                    row["pending"] = bool(was["pending"]) or (row["pending"] and _says_more(was, row))
-                delta.add(parts_of(row), row["bucket"], 1)
-            known = apply(connection, delta, self._scopes)
-            if fresh:
-                facts = table(Fact)
-                statement = upsert(connection, facts)
-                changed = {c.name: statement.excluded[c.name] for c in facts.columns if c.name != "mention_id"}
-                connection.execute(statement.on_conflict_do_update(index_elements=["mention_id"], set_=changed), fresh)
+            known = self._replace(connection, fresh, old)
         # Only now: ids handed out in a transaction that rolled back do not exist.
         self._scopes.update(known)
         new = sum(row["mention_id"] not in old for row in fresh)
         return Absorbed(new=new, revised=len(fresh) - new, unchanged=len(batch) - len(fresh))
+
+    def correct(self, mentions: Sequence[ClassifiedMention]) -> int:
+        """Judge known mentions anew by a person's analysis, in one transaction; how many. Twice is once.
+
+        Of corrections of one mention the last one holds. Whatever revision is known takes it, as long as its content
+        is the one that was judged; what is not known stays so. Raises SQLAlchemy's errors as they come.
+        """
+        rows = [fact_of(m, None, self._settings) for m in {m.id: m for m in mentions}.values()]
+        if not rows:
+            return 0
+        with self._engine.begin() as connection:
+            lock(connection)
+            old = _stored(connection, [row["mention_id"] for row in rows])
+            fresh = []
+            for row in rows:
+                was = old.get(row["mention_id"])
+                if was is not None and was["content"] == row["content"]:
+                    fresh.append(row | {"revision": was["revision"], "origin": was["origin"]})
+            known = self._replace(connection, fresh, old)
+        self._scopes.update(known)
+        return len(fresh)
+
+    def _replace(
+        self, connection: Connection, fresh: Sequence[dict[str, Any]], old: Mapping[str, Mapping[str, Any]]
+    ) -> dict[ScopeKey, int]:
+        """Write facts and move the aggregates by the difference; the ids of scopes met on the way."""
+        delta = Delta()
+        for row in fresh:
+            was = old.get(row["mention_id"])
+            if was is not None:
+                delta.add(parts_of(was), was["bucket"], -1)
+                row["pending"] = bool(was["pending"]) or (row["pending"] and _says_more(was, row))
+            delta.add(parts_of(row), row["bucket"], 1)
+        known = apply(connection, delta, self._scopes)
+        if fresh:
+            facts = table(Fact)
+            statement = upsert(connection, facts)
+            changed = {c.name: statement.excluded[c.name] for c in facts.columns if c.name != "mention_id"}
+            connection.execute(statement.on_conflict_do_update(index_elements=["mention_id"], set_=changed), fresh)
+        return known
 
     def retain(self, before: datetime) -> int:
         """Drop facts of events before ``before`` that are no alert's evidence; how many. Aggregates stay."""
@@ -193,6 +221,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, A
     columns = (
         facts.c.mention_id, facts.c.revision, facts.c.content, facts.c.bucket, facts.c.source, facts.c.product,
         facts.c.tags, facts.c.negative, facts.c.genuine, facts.c.safety, facts.c.reputation, facts.c.pending,
+        facts.c.origin,
     )  # fmt: skip
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(ids), _CHUNK):

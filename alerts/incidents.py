@@ -106,6 +106,10 @@ class Incidents:
         explanation = Explanation(counter=(f"原因：{reason}",) if reason else ())
         return self._store(case, explanation, since)
 
+    def raise_drift(self, problem: str, title: str, reason: str, since: datetime) -> str:
+        """A source whose records lost fields: an alert without mentions and without a ticket; its key."""
+        return self._store(Case("drift", "二级", problem, title, (), 4.0), Explanation(counter=(reason,)), since)
+
     def feed(self, number: int, case: Case) -> int:
         """Add evidence to an incident and bring its figures up to date; how many mentions were new.
 
@@ -191,7 +195,7 @@ class Incidents:
         rows = table(Incident)
         open_ones = self._db.execute(
             select(rows.c.id, rows.c.kind, rows.c.state, rows.c.calm_since, rows.c.last_seen_at).where(
-                rows.c.state != "closed", rows.c.kind != "silence"
+                rows.c.state != "closed", rows.c.kind.not_in(("silence", "drift"))
             )
         ).all()
         for row in open_ones:

@@ -21,6 +21,7 @@ from alerts.facts import parts_of
 from alerts.scopes import EVERYTHING, ScopeKey
 from alerts.simhash import cluster
 from alerts.tables import Fact, Incident, IncidentScope, table
+from ingest.state import by_code_point
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +90,7 @@ def recent_negatives(connection: Connection, now: datetime) -> list[dict[str, An
     rows = connection.execute(
         select(facts)
         .where(facts.c.any_negative.is_(True), facts.c.created_at > now - LOOK_BACK, facts.c.created_at <= now)
-        .order_by(facts.c.created_at, facts.c.mention_id)
+        .order_by(facts.c.created_at, by_code_point(facts.c.mention_id))
     )
     return [dict(row) for row in rows.mappings()]
 

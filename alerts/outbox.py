@@ -1,8 +1,8 @@
 """The transactional outbox: what is to be sent is written with what it tells, then delivered at least once.
 
 A row keeps its key and its frozen body over all retries, so a receiver that honours the key acts once. Leases and
-waits are wall-clock instants in the database; one that lies absurdly far ahead means the clock went back, and counts
-as over.
+waits are wall-clock instants in the database, leases by its own clock, as dispatchers on several machines compare
+them; one that lies absurdly far ahead means the clock went back, and counts as over.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import os
 import random
 import threading
 import uuid
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, exists, or_, select, update
+from sqlalchemy import Connection, Engine, and_, exists, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channels.base import Channel, Delivered, Delivery, Message, Refused, Retry
 from alerts.config import RANK, AlertSettings, DeliverySettings
@@ -27,6 +28,7 @@ from alerts.tables import Outbox, Ticket, TicketLink, table
 from alerts.upsert import upsert
 from ingest.clock import Clock
 from ingest.errors import UserError
+from ingest.state import UtcDateTime
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +125,16 @@ class Row:
         return self.hop + 1 < len(self.route)
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is to be noted of a claimed row."""
+
+    row: Row
+    values: Mapping[str, Any]
+    receipt: str | None = None
+    now: datetime | None = None
+
+
 class Dispatcher:
     """Delivers outbox rows. Any number of dispatchers, in any number of processes, may run at once.
 
@@ -146,6 +158,7 @@ class Dispatcher:
         self._clock = clock
         self._settings = settings or DeliverySettings()
         self._owner = owner or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._late: deque[_Change] = deque()
 
     def run(self, stop: threading.Event, *, idle: float = 1.0) -> None:
         """Deliver until ``stop`` is set; what is in flight is finished first."""
@@ -154,7 +167,14 @@ class Dispatcher:
                 self._clock.wait(idle, stop)
 
     def run_once(self, limit: int = 50) -> int:
-        """Try every message that is due, at most ``limit``; how many were tried."""
+        """Try every message that is due, at most ``limit``; how many were tried.
+
+        Raises SQLAlchemy's errors as they come. What could not be noted then is noted first the next time, so what
+        was sent while the database went away is not sent again.
+        """
+        while self._late:
+            self._write(self._late[0])
+            self._late.popleft()
         rows = self.claim(limit)
         by_channel: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
@@ -175,26 +195,27 @@ class Dispatcher:
         lease = timedelta(seconds=self._settings.lease)
         absurd = now + timedelta(seconds=2 * self._settings.longest_wait)
         waiting = and_(box.c.state == "pending", or_(box.c.next_at <= now, box.c.next_at > absurd))
-        orphaned = and_(box.c.state == "sending", or_(box.c.lease_until <= now, box.c.lease_until > now + 2 * lease))
         behind = exists().where(
             older.c.stream == box.c.stream,
             older.c.route == box.c.route,
             older.c.id < box.c.id,
             older.c.state.in_(("pending", "sending")),
         )
-        due = (
-            select(box.c.id)
-            .where(or_(waiting, orphaned), ~behind)
-            .order_by(box.c.rank, box.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=box)
-            .cte("due")
-        )
         with self._engine.begin() as connection:
+            told = _lease_clock(connection, self._clock)
+            over = or_(box.c.lease_until <= told, box.c.lease_until > told + 2 * lease)
+            due = (
+                select(box.c.id)
+                .where(or_(waiting, and_(box.c.state == "sending", over)), ~behind)
+                .order_by(box.c.rank, box.c.id)
+                .limit(limit)
+                .with_for_update(skip_locked=True, of=box)
+                .cte("due")
+            )
             taken = connection.execute(
                 update(box)
                 .where(box.c.id.in_(select(due.c.id)))
-                .values(state="sending", lease_owner=self._owner, lease_until=now + lease)
+                .values(state="sending", lease_owner=self._owner, lease_until=told + lease)
                 .returning(box)
             ).mappings()
             found = sorted(taken, key=lambda row: (row["rank"], row["id"]))
@@ -214,19 +235,28 @@ class Dispatcher:
 
     def _deliver(self, rows: Sequence[Row]) -> None:
         down: Retry | None = None
-        for row in rows:
-            if down is not None and not row.has_next:
-                # The channel just said it is down: knocking again for every row only takes time.
-                self._put_back(row, self._wait(row.hop_attempts + 1, down.after), down.problem)
-                continue
-            channel = self._channels.get(row.channel)
-            if channel is not None and (pause := channel.pause()) > 0 and not (row.has_next and pause > LONG_WAIT):
-                self._put_back(row, pause, "")
-                continue
-            result = self._send(channel, row)
-            if isinstance(result, Retry):
-                down = result
-            self._mark(row, result)
+        for place, row in enumerate(rows):
+            try:
+                down = self._deliver_one(row, down) or down
+            except SQLAlchemyError:
+                # Nothing more is sent that could not be noted; what was claimed is free again as soon as it can be.
+                now = self._clock.now()
+                self._late += [_Change(left, {"state": "pending", "next_at": now}) for left in rows[place + 1 :]]
+                raise
+
+    def _deliver_one(self, row: Row, down: Retry | None) -> Retry | None:
+        """Send one message and note how it went; the answer of a channel that is down."""
+        if down is not None and not row.has_next:
+            # The channel just said it is down: knocking again for every row only takes time.
+            self._put_back(row, self._wait(row.hop_attempts + 1, down.after), down.problem)
+            return None
+        channel = self._channels.get(row.channel)
+        if channel is not None and (pause := channel.pause()) > 0 and not (row.has_next and pause > LONG_WAIT):
+            self._put_back(row, pause, "")
+            return None
+        result = self._send(channel, row)
+        self._mark(row, result)
+        return result if isinstance(result, Retry) else None
 
     def _send(self, channel: Channel | None, row: Row) -> Delivery:
         if channel is None:
@@ -307,22 +337,42 @@ class Dispatcher:
         receipt: str | None = None,
         now: datetime | None = None,
     ) -> None:
-        box, tickets = table(Outbox), table(Ticket)
         counted = {"attempts": row.attempts + 1} if attempted else {}
+        change = _Change(row, {**counted, **changes}, receipt, now)
+        try:
+            self._write(change)
+        except SQLAlchemyError:
+            self._late.append(change)
+            raise
+
+    def _write(self, change: _Change) -> None:
+        box, tickets, row = table(Outbox), table(Ticket), change.row
         with self._engine.begin() as connection:
             # Only while the lease is ours: another dispatcher may have taken over in the meantime.
             connection.execute(
                 update(box)
                 .where(box.c.id == row.id, box.c.lease_owner == self._owner, box.c.state == "sending")
-                .values(lease_owner=None, lease_until=None, **counted, **changes)
+                .values(lease_owner=None, lease_until=None, **change.values)
             )
-            if receipt and row.message.type.startswith("ticket"):
+            if change.receipt and row.message.type.startswith("ticket"):
                 ticket = connection.execute(select(tickets.c.id).where(tickets.c.key == row.stream)).scalar()
                 if ticket is not None:
                     connection.execute(
                         upsert(connection, table(TicketLink)).on_conflict_do_nothing(),
-                        {"ticket_id": ticket, "system": row.channel, "external_id": receipt, "at": now},
+                        {
+                            "ticket_id": ticket,
+                            "system": row.channel,
+                            "external_id": change.receipt,
+                            "at": change.now or self._clock.now(),
+                        },
                     )
+
+
+def _lease_clock(connection: Connection, clock: Clock) -> datetime:
+    """Now, as all dispatchers on this database have it: SQLite is one machine's, PostgreSQL is asked."""
+    if connection.dialect.name != "postgresql":
+        return clock.now()
+    return connection.execute(select(func.clock_timestamp(type_=UtcDateTime()))).scalar_one()
 
 
 def send_again(engine: Engine, outbox_id: int, clock: Clock) -> None:

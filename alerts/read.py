@@ -46,6 +46,7 @@ from alerts.views import (
     TicketFilter,
     TicketView,
 )
+from ingest.state import by_code_point
 
 __all__ = [
     "AlertDetail",
@@ -115,7 +116,7 @@ class AlertReader:
                 select(evidence.c.mention_id)
                 .outerjoin(facts, facts.c.mention_id == evidence.c.mention_id)
                 .where(evidence.c.incident_id == row.id)
-                .order_by(facts.c.created_at.desc(), evidence.c.mention_id)
+                .order_by(facts.c.created_at.desc(), by_code_point(evidence.c.mention_id))
             ).all()
             return AlertDetail(
                 found[0], explanation_from_json(row.explanation), tuple(ids), self._outbox(connection, stream=key)
@@ -160,7 +161,7 @@ class AlertReader:
             said = connection.execute(
                 select(evidence.c.mention_id, evidence.c.text, evidence.c.url, evidence.c.created_at)
                 .where(evidence.c.ticket_id == row.id)
-                .order_by(evidence.c.created_at.desc(), evidence.c.mention_id)
+                .order_by(evidence.c.created_at.desc(), by_code_point(evidence.c.mention_id))
                 .limit(500)
             )
             diary = connection.execute(
@@ -218,7 +219,9 @@ class AlertReader:
         rows = table(SourceHealth)
         with self._engine.connect() as connection:
             found = health(connection, self._settings or AlertSettings(), now)
-            queries = [dict(r) for r in connection.execute(select(rows).order_by(rows.c.query)).mappings()]
+            queries = [
+                dict(r) for r in connection.execute(select(rows).order_by(by_code_point(rows.c.query))).mappings()
+            ]
         views = []
         for one in found:
             mine = [row for row in queries if row["source"] == one.source]

@@ -110,7 +110,7 @@ class Bucket(Base):
 
 
 class TickLock(Base):
-    """One row; whoever ticks holds it, so two schedulers never judge at once."""
+    """One row: when the windows were last judged."""
 
     __tablename__ = "alert_tick"
 
@@ -344,13 +344,30 @@ class SourceHealth(Base):
     reason: Mapped[str] = mapped_column(Text)
     window_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     window_to: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    planned: Mapped[int | None] = mapped_column(Integer)
-    got: Mapped[int] = mapped_column(Integer)
-    new: Mapped[int] = mapped_column(Integer)
-    duplicate: Mapped[int] = mapped_column(Integer)
-    dead: Mapped[int] = mapped_column(Integer)
-    pages: Mapped[int] = mapped_column(Integer)
+    planned: Mapped[int | None] = mapped_column(RowId)
+    got: Mapped[int] = mapped_column(RowId)
+    new: Mapped[int] = mapped_column(RowId)
+    duplicate: Mapped[int] = mapped_column(RowId)
+    dead: Mapped[int] = mapped_column(RowId)
+    pages: Mapped[int] = mapped_column(RowId)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_complete_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     silent_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class FieldFill(Base):
+    """How many records of one source's endpoint had which fields on one Beijing day (``YYYY-MM-DD``).
+
+    ``fields`` and ``lacking`` are JSON objects: name -> count (:class:`ingest.coverage.Fill`).
+    """
+
+    __tablename__ = "field_fills"
+
+    source: Mapped[str] = mapped_column(String(80), primary_key=True)
+    endpoint: Mapped[str] = mapped_column(String(80), primary_key=True)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    records: Mapped[int] = mapped_column(BigInteger)
+    broken: Mapped[int] = mapped_column(BigInteger)
+    fields: Mapped[str] = mapped_column(Text)
+    lacking: Mapped[str] = mapped_column(Text)

@@ -16,9 +16,10 @@ from alerts.config import RANK, AlertSettings, Level
 from alerts.messages import ticket_message
 from alerts.outbox import enqueue_ticket
 from alerts.tables import Ticket, TicketEvent, TicketEvidence, TicketLink, table
-from alerts.upsert import upsert
+from alerts.upsert import lock, upsert
 from ingest.clock import Clock
 from ingest.errors import UserError
+from ingest.state import by_code_point
 
 OPENED = "待响应"
 CLOSED = "已闭环"
@@ -34,6 +35,14 @@ MOVES: Mapping[str, frozenset[str]] = {
     "重新打开": frozenset({"待整改", "整改中", "已完成"}),
 }
 """What may follow what. Questions, praise and suggestions may also be closed from anywhere."""
+
+VERIFICATIONS: Mapping[str, str] = {
+    "better": "变好了",
+    "no_change": "没有变化",
+    "worse": "变差了",
+    "too_few": "样本太少，说不准",
+}
+"""How an improvement worked."""
 
 
 def ticket_key(seed: str) -> str:
@@ -228,7 +237,11 @@ def _row(connection: Connection, ticket: int) -> dict[str, Any]:
 
 def _evidence(connection: Connection, ticket: int) -> list[dict[str, Any]]:
     rows = table(TicketEvidence)
-    newest = select(rows).where(rows.c.ticket_id == ticket).order_by(rows.c.created_at.desc(), rows.c.mention_id)
+    newest = (
+        select(rows)
+        .where(rows.c.ticket_id == ticket)
+        .order_by(rows.c.created_at.desc(), by_code_point(rows.c.mention_id))
+    )
     return [dict(row) for row in connection.execute(newest.limit(50)).mappings()]
 
 
@@ -321,8 +334,11 @@ class Tickets:
         self._store(key, "measure", measure, by, "措施", f"{what.strip()}（{owner.strip()}，{due.isoformat()}）")
 
     def set_verification(self, key: str, result: Mapping[str, Any], *, by: str) -> None:
-        """Store how the improvement worked: ``{"verdict": better|no_change|worse|too_few, ...}`` with its figures."""
-        self._store(key, "verification", dict(result), by, "验证", str(result.get("verdict", "")))
+        """Store how the improvement worked: ``{"verdict": one of VERIFICATIONS, ...}`` with its figures."""
+        verdict = str(result.get("verdict"))
+        if verdict not in VERIFICATIONS:
+            raise UserError("没有这个验证结论")
+        self._store(key, "verification", dict(result), by, "验证", VERIFICATIONS[verdict])
 
     def link(self, key: str, system: str, external_id: str) -> None:
         """Remember what a downstream system calls the ticket."""
@@ -338,6 +354,7 @@ class Tickets:
         from alerts.reminders import due_steps
 
         with self._engine.begin() as connection:
+            lock(connection)
             return due_steps(connection, self._settings, now or self._clock.now())
 
     def _store(self, key: str, column: str, value: object, by: str, what: str, detail: str) -> None:
@@ -351,8 +368,9 @@ class Tickets:
             note(connection, row["id"], now, by, what, detail)
 
     def _locked(self, connection: Connection, key: str) -> dict[str, Any]:
+        lock(connection)
         tickets = table(Ticket)
-        row = connection.execute(select(tickets).where(tickets.c.key == key).with_for_update()).mappings().first()
+        row = connection.execute(select(tickets).where(tickets.c.key == key)).mappings().first()
         if row is None:
             raise UserError(f"没有工单 {key}")
         return dict(row)

@@ -48,6 +48,14 @@ def held_back(text: str) -> bool:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] % 20 == 0
 
 
+def joining(text: str) -> bool:
+    """Half of what is held back: neither the encoder nor the n-grams saw it, so how they are joined is fitted on it.
+
+    The other half judges.
+    """
+    return held_back(text) and hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[9] % 2 == 0
+
+
 def read_corpora(data: Path) -> list[Corpus]:
     """The labelled sets under ``data``. Raises UserError when none is there."""
     found = [
@@ -63,9 +71,23 @@ def read_corpora(data: Path) -> list[Corpus]:
     return kept
 
 
-def read_unlabelled(data: Path) -> list[str]:
-    """Water-heater reviews, the nearest real text to what ships; without those that carry one of our labels."""
-    labels = water_heater_labels()
+def read_topics(data: Path) -> list[tuple[str, int]]:
+    """Laptop clauses with the number of their topic, in the order of the topics' names."""
+    rows = list(_rows(data, "topic/jd_clauses.tsv.gz"))
+    topics = sorted({row[1] for row in rows})
+    return [(row[0], topics.index(row[1])) for row in rows]
+
+
+def read_topic_texts(data: Path, name: str) -> list[tuple[str, str, str]]:
+    """(text, topic, sentiment) of ``cars`` or ``cosmetics``; a text with several topics has a row for each."""
+    file, signs = {"cars": ("car_opinions", _CARS), "cosmetics": ("cosmetics_aspects", _COSMETICS)}[name]
+    rows = _rows(data, f"topic/{file}.tsv.gz")
+    return [(row[0].strip(), row[1], signs[row[2]]) for row in rows if row[2] in signs]
+
+
+def read_unlabelled(data: Path, *, labelled: bool = False) -> list[str]:
+    """Water-heater reviews, the nearest real text to what ships; without those in the older label file unless asked."""
+    labels = {} if labelled else water_heater_labels()
     return [row[0] for row in _rows(data, "unlabelled/water_heater_jd.tsv.gz") if _key(row[0]) not in labels]
 
 

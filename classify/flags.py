@@ -25,7 +25,11 @@ def is_empty(folded: str) -> bool:
 
 
 class FlagRules:
-    """Flags that the words of a text decide. ``brand_words`` switch off_topic on; without them nothing is off topic."""
+    """Flags that the words of a text decide.
+
+    Without ``brand_words`` no word makes a text off topic; what the encoder finds to be about no goods or service at
+    all is flagged all the same, by the classifier.
+    """
 
     def __init__(self, taxonomy: Taxonomy, lexicon: Lexicon, words: Words, brand_words: tuple[str, ...]) -> None:
         self._defaults = tuple(_NOISE.sub("", fold(phrase)) for phrase in lexicon.default_reviews)
@@ -57,7 +61,10 @@ class FlagRules:
         return strong > 0 or (weak >= _ADVERT_WEAK and not re.search(r"[我俺咱]|给力|不错|满意", reading.folded))
 
     def is_off_topic(self, reading: Reading, tagged: bool) -> bool:
-        """Found by a brand word, but about something else. A rated text is a review, and on topic by its place."""
+        """Found by a brand word, but about something else. A rated text is a review, and on topic by its place.
+
+        With a tag, or shorter than 15 characters, it is off topic only if it names a product's look-alike.
+        """
         if not self._on_topic or reading.utterance.rating is not None:
             return False
         named = lookalike = False

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import exp, log
 from pathlib import Path
 
 from classify.base import Classifier, Utterance
-from classify.features import judge
+from classify.batches import batches
+from classify.conclusions import RATING, sentiment_of, silent, tags_of
 from classify.flags import FlagRules, is_empty
-from classify.intent import Balance, asking, balance, demands, escalates, intent_of
+from classify.intent import asking, balance, demands, escalates, intent_of
 from classify.opinions import Opinion, OpinionRules
-from classify.reading import MAX_READ, Reader, Reading
+from classify.reading import Reader, Reading
 from classify.safety import SafetyRules
-from classify.scorer import LABELS, Floats, load_weights
+from classify.scorer import Floats, load_weights
+from classify.sentiments import LinearSentiments, Sentiments
 from classify.severity import severity
 from classify.tags import Match, TagRules
 from classify.taxonomy import Taxonomy
 from classify.words import Words
-from ingest.analysis import Analysis, Flag, Intent, Sentiment, SentimentLabel, TagOpinion
+from ingest.analysis import Analysis, Flag, Intent, SentimentLabel
 
-_BATCH_CHARACTERS = 16_000
-_MOST_TAGS = 40
 _UNSURE = 0.5
 _CLOSE = 0.1
-
-_RATING = {1: -0.9, 2: -0.7, 3: 0.0, 4: 0.15, 5: 0.35}
-"""What stars add to the log-odds of positive against negative: a nudge, which text of any clarity outweighs."""
 
 
 class LinearClassifier(Classifier):
     """Deterministic, thread-safe after construction, numpy only.
 
-    ``weights_dir``: a folder that ``python -m classify.train`` wrote; the shipped weights by default. ``brand_words``:
-    names of the brand and its products; given, texts that speak of neither are flagged off_topic.
-    Raises ModelError when the weights cannot be trusted.
+    ``weights_dir``: a folder that ``python -m classify.training.linear`` wrote; the shipped weights by default.
+    ``brand_words``: names of the brand and its products; given, texts that speak of neither are flagged off_topic.
+    ``sentiments``: another source of sentiment than the weights, which then are not read; everything else stays the
+    rules'. Raises ModelError when the weights cannot be trusted.
     """
 
-    def __init__(self, taxonomy: Taxonomy, weights_dir: Path | None = None, brand_words: Sequence[str] = ()) -> None:
-        self._weights = load_weights(weights_dir)
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        weights_dir: Path | None = None,
+        brand_words: Sequence[str] = (),
+        *,
+        sentiments: Sentiments | None = None,
+    ) -> None:
+        self._sentiments = sentiments or LinearSentiments(load_weights(weights_dir))
         words = Words()
         self._reader = Reader(words)
         self._tags = TagRules(taxonomy, self._reader)
@@ -50,10 +55,10 @@ class LinearClassifier(Classifier):
 
     @property
     def name(self) -> str:
-        return self._weights.name
+        return self._sentiments.name
 
     def analyse(self, utterances: Sequence[Utterance]) -> list[Analysis]:
-        return [analysis for batch in _batches(utterances) for analysis in self._analyse(batch)]
+        return [analysis for batch in batches(utterances) for analysis in self._analyse(batch)]
 
     def read(self, utterances: Sequence[Utterance]) -> tuple[list[Reading], list[list[list[Match]]]]:
         """The rules' part alone: what training and evaluation need to see the same features."""
@@ -62,19 +67,24 @@ class LinearClassifier(Classifier):
 
     def _analyse(self, utterances: Sequence[Utterance]) -> list[Analysis]:
         readings, matches = self.read(utterances)
-        judged = judge(self._weights, readings, matches)
-        whole = judged.texts.tolist()
+        silence = [self._silence(reading) for reading in readings]
+        spoken = [number for number, flag in enumerate(silence) if flag is None]
+        judged = self._sentiments.judge([readings[n] for n in spoken], [matches[n] for n in spoken])
+        probabilities = dict(zip(spoken, zip(judged.texts.tolist(), judged.clauses, strict=True), strict=True))
         return [
-            self._conclude(reading, found, probabilities, clauses)
-            for reading, found, probabilities, clauses in zip(readings, matches, whole, judged.clauses, strict=True)
+            silent(flag, self.name) if flag is not None else self._conclude(reading, found, *probabilities[number])
+            for number, (reading, found, flag) in enumerate(zip(readings, matches, silence, strict=True))
         ]
+
+    def _silence(self, reading: Reading) -> Flag | None:
+        """Why a text says nothing, if it says nothing: nobody has to judge it then."""
+        if self._flags.is_default(reading):
+            return "default_review"
+        return "empty" if is_empty(reading.folded) else None
 
     def _conclude(
         self, reading: Reading, matches: list[list[Match]], probabilities: list[float], clauses: Floats
     ) -> Analysis:
-        default = self._flags.is_default(reading)
-        if default or is_empty(reading.folded):
-            return self._silent("default_review" if default else "empty")
         opinions = self._opinions.opinions(reading, matches, clauses)
         dangers = self._safety.dangers(reading)
         blame, praise = _sides(reading, opinions, clauses)
@@ -84,7 +94,7 @@ class LinearClassifier(Classifier):
         meant = any(danger.modality == "meant" for danger in dangers)
         if sarcasm:
             opinions = [opinion for opinion in opinions if opinion.sentiment != "positive"]
-        floor = _leaning(reading, opinions, praise, blame)
+        floor = _leaning(reading, opinions, praise, blame) if self._sentiments.leaning else None
         if sarcasm or meant:
             floor = ("negative", 0.7)  # the praise is not meant, or the harm outweighs it
         if floor is not None:
@@ -93,7 +103,7 @@ class LinearClassifier(Classifier):
         if advert:
             negative, neutral, positive = _at_least(negative, neutral, positive, "neutral", 0.6)
         off_topic = not meant and not demands(reading) and self._flags.is_off_topic(reading, bool(opinions))
-        sentiment = _sentiment(negative, neutral, positive)
+        sentiment = sentiment_of(negative, neutral, positive)
         if advert:
             flags.append("advertisement")
         if self._flags.is_template(reading):
@@ -117,65 +127,12 @@ class LinearClassifier(Classifier):
         return Analysis(
             sentiment=sentiment,
             intent=intent,
-            tags=self._tags_of(opinions, intent, sentiment.label, weighed, reading),
+            tags=tags_of(opinions, intent, sentiment.label, self._taxonomy),
             flags=tuple(flags),
             severity=score,
             severity_reason=reason,
             model=self.name,
         )
-
-    def _silent(self, flag: Flag) -> Analysis:
-        nothing = Sentiment(label="neutral", positive=0.0, neutral=1.0, negative=0.0)
-        return Analysis(sentiment=nothing, intent="other", flags=(flag,), severity=0.0, model=self.name)
-
-    def _tags_of(
-        self,
-        opinions: Sequence[Opinion],
-        intent: Intent,
-        label: SentimentLabel,
-        weighed: Balance,
-        reading: Reading,
-    ) -> tuple[TagOpinion, ...]:
-        tags = [
-            TagOpinion(
-                tag=opinion.tag.name,
-                sentiment=opinion.sentiment,
-                confidence=min(opinion.confidence, 1.0),
-                span=(opinion.start, opinion.end),
-            )
-            for opinion in opinions[:_MOST_TAGS]
-        ]
-        if intent == "suggestion":
-            tags += self._suggestion(opinions)
-        if intent == "praise" and label == "positive" and not opinions:
-            default = self._taxonomy.defaults.praise
-            if default is not None and default not in {tag.tag for tag in tags}:
-                tags.append(TagOpinion(tag=default, sentiment="positive", confidence=0.5, span=None))
-        return tuple(tags)
-
-    def _suggestion(self, opinions: Sequence[Opinion]) -> list[TagOpinion]:
-        """The suggestion tag of what is talked about, when no words of the text name one themselves."""
-        targets = [group.suggestion for group in self._taxonomy.groups if group.suggestion is not None]
-        if any(opinion.tag.name in targets for opinion in opinions):
-            return []
-        named = [self._taxonomy.group_of(opinion.tag.name).suggestion for opinion in opinions]
-        chosen = next((name for name in named if name is not None), targets[0] if targets else None)
-        if chosen is None:
-            return []
-        return [TagOpinion(tag=chosen, sentiment="neutral", confidence=0.5, span=None)]
-
-
-def _batches(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
-    """Stretches of bounded size, so that memory does not grow with what is asked."""
-    start = characters = 0
-    for number, utterance in enumerate(utterances):
-        length = min(len(utterance.text), MAX_READ)
-        if number > start and characters + length > _BATCH_CHARACTERS:
-            yield utterances[start:number]
-            start, characters = number, 0
-        characters += length
-    if start < len(utterances):
-        yield utterances[start:]
 
 
 def _sides(reading: Reading, opinions: Sequence[Opinion], clauses: Floats) -> tuple[list[float], list[float]]:
@@ -194,7 +151,7 @@ def _sides(reading: Reading, opinions: Sequence[Opinion], clauses: Floats) -> tu
 
 def _with_rating(probabilities: list[float], rating: int | None) -> tuple[float, float, float]:
     negative, neutral, positive = probabilities
-    shift = _RATING.get(rating or 3, 0.0)
+    shift = RATING.get(rating or 3, 0.0)
     if not shift:
         return negative, neutral, positive
     raised = [log(max(negative, 1e-9)) - shift, log(max(neutral, 1e-9)), log(max(positive, 1e-9)) + shift]
@@ -229,11 +186,3 @@ def _at_least(
         left = (1 - floor) / (1 - shares[label])
         shares = {name: floor if name == label else share * left for name, share in shares.items()}
     return shares["negative"], shares["neutral"], shares["positive"]
-
-
-def _sentiment(negative: float, neutral: float, positive: float) -> Sentiment:
-    negative, positive = round(negative, 4), round(positive, 4)
-    neutral = max(round(1 - negative - positive, 4), 0.0)
-    shares = dict(zip(LABELS, (negative, neutral, positive), strict=True))
-    label = max(LABELS, key=lambda name: shares[name])
-    return Sentiment(label=label, positive=positive, neutral=neutral, negative=negative)

@@ -111,13 +111,6 @@ class Taxonomy(_Entry):
         """The group of a tag. Raises KeyError for a tag that is not in the taxonomy."""
         return self._groups[self.by_name[tag].group]
 
-    def department_of(self, tag: str) -> str | None:
-        """The department that answers for a tag: its own, else its group's. Null for an unknown tag."""
-        found = self.by_name.get(tag)
-        if found is None:
-            return None
-        return found.department or self._groups[found.group].department
-
 
 def load_taxonomy(path: Path | None = None) -> Taxonomy:
     """Read a taxonomy file, or the one that ships. Raises ConfigError (Chinese) naming the entry that does not fit."""

@@ -205,12 +205,15 @@ class PlatformSpider(Spider):
         except PlatformStopped as stopped:
             if stopped.page is not None and stopped.page.mentions:  # a wall that shows a few records before it
                 trip.count(self._take(stopped.page, payload, trip, lane))
+            elif stopped.page is not None:
+                trip.look(stopped.page)
             raise
         taken = self._take(page, payload, trip, lane)
         trip.count(taken)
         return Reading(page, taken)
 
     def _take(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Taken:
+        trip.look(page)
         return self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
 
     def parsed(self, payload: Payload) -> Page:

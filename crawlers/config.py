@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from crawlers.official.config import Api, OfficialSettings
 from ingest.errors import ConfigError
 
 Platform = Literal["jd", "tmall", "xiaohongshu", "douyin", "zhihu"]
@@ -29,6 +30,9 @@ TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "zhihu": (("question_id",), ("article_id",)),
 }
 """By platform, which fields a target has; where there are several kinds of target, one of these sets."""
+
+OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu": "zhihu", "douyin": "douyin"}
+"""By platform, its official API."""
 
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
@@ -168,7 +172,10 @@ class ReaderSettings(PlatformSettings):
 
 
 class CrawlSettings(_Plain):
-    """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets."""
+    """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
+
+    ``official``: APIs that are used instead of pages once their keys are there.
+    """
 
     user_agent: str = USER_AGENT
     chromium: str | None = None
@@ -177,6 +184,7 @@ class CrawlSettings(_Plain):
     xiaohongshu: ReaderSettings = ReaderSettings()
     douyin: ReaderSettings = ReaderSettings()
     zhihu: PlatformSettings = PlatformSettings()
+    official: OfficialSettings = OfficialSettings()
 
     @model_validator(mode="after")
     def _targets_fit(self) -> Self:
@@ -193,43 +201,7 @@ class CrawlSettings(_Plain):
         settings: PlatformSettings = getattr(self, platform)
         return settings
 
-
-def crawl_settings(data: Mapping[str, Any]) -> CrawlSettings:
-    """Check plain data (from TOML or JSON). Raises ConfigError naming the setting, in Chinese."""
-    try:
-        return CrawlSettings.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explain(error)) from error
-
-
-_MESSAGES: Final[Mapping[str, str]] = {
-    "extra_forbidden": "没有这个设置项",
-    "missing": "缺少这个设置项",
-    "bool_parsing": "应为 true 或 false",
-    "bool_type": "应为 true 或 false",
-    "int_parsing": "应为整数",
-    "int_type": "应为整数",
-    "int_from_float": "应为整数",
-    "float_parsing": "应为数字",
-    "float_type": "应为数字",
-    "string_type": "应为文字",
-    "dict_type": "应为键值表",
-    "tuple_type": "应为列表",
-    "model_type": "应为键值表",
-}
-
-
-def _explain(error: ValidationError) -> str:
-    """The first complaint, in Chinese."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    context = first.get("ctx") or {}
-    if first["type"] == "value_error":
-        text = str(context["error"])
-    elif first["type"] in ("greater_than_equal", "greater_than"):
-        text = f"不能小于 {context.get('ge', context.get('gt'))}"
-    elif first["type"] in ("less_than_equal", "less_than"):
-        text = f"不能大于 {context.get('le', context.get('lt'))}"
-    else:
-        text = _MESSAGES.get(first["type"], "格式不对")
-    return f"采集设置 {where}：{text}" if where else f"采集设置：{text}"
+    def official_of(self, platform: Platform) -> Api | None:
+        """The platform's official API when it is configured: then it is read instead of the pages."""
+        api = OFFICIAL.get(platform)
+        return api if api is not None and self.of(platform).enabled and self.official.of(api).active else None

@@ -2,14 +2,15 @@
 
 Read are: plain JSON; JSONP with any callback name, comments before it and junk behind it; an object literal with
 bare ``undefined``; ``"key": …`` without its outer braces; HTML or a script that carries a state
-(``window.__INITIAL_STATE__``, ``js-initialData``, URL-encoded ``RENDER_DATA``); and a stream of JSON pieces with length
-lines or ``data:`` between them.
+(``window.__INITIAL_STATE__``, ``js-initialData``, URL-encoded ``RENDER_DATA``), or such a state alone; and a stream of
+JSON pieces with length lines or ``data:`` between them.
 
 What comes from outside is bounded first: :data:`MAX_BODY` bytes, :data:`MAX_DEPTH` levels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -78,10 +79,8 @@ def decode_text(body: bytes, content_type: str = "") -> tuple[str, str, int]:
         return _decode_broken(body)
     if chinese and _TWO_BYTES_ONLY.fullmatch(text) and not text.isascii():
         # Valid as both: Chinese in UTF-8 takes three bytes, so text of two-byte characters alone is GBK as labelled.
-        try:
+        with contextlib.suppress(UnicodeDecodeError):  # not GBK after all: the label was wrong, UTF-8 it is
             return body.decode("gb18030"), "gb18030", 0
-        except UnicodeDecodeError:
-            pass
     return text, "utf-8", 0
 
 
@@ -111,6 +110,7 @@ _CALLBACK: Final = re.compile(
 )
 _BARE_KEY: Final = re.compile(r'"[\w$]{1,60}"\s*+:')
 _STREAM_GLUE: Final = re.compile(r"[\s;,]*+(?:[0-9a-fA-F]{1,8}\s++|(?:(?:event|id|retry):[^\n{]{0,100}\n|data:)\s*+)*+")
+_ASSIGNED: Final = re.compile(r"(?:(?:var|let|const)\s++)?[A-Za-z_$][\w$.]{0,100}+\s*+=\s*+(?=[{\[])")
 _STATE_ASSIGNED: Final = re.compile(r"(?:window|self|globalThis)\s*\.\s*__INITIAL_STATE__\s*=\s*")
 
 
@@ -120,6 +120,9 @@ def _read(text: str) -> tuple[Form, object, State]:
         return "empty", None, ""
     if body[0] == "<":
         return _read_html(body)
+    if body.startswith("%7B"):
+        body = unquote(body)
+        return "script", _load_at(body, 0), "RENDER_DATA"
     if body[0] in "{[":
         end = _end_of_value(body, 0)
         if body[end:].strip(_BLANK + ";"):
@@ -131,6 +134,9 @@ def _read(text: str) -> tuple[Form, object, State]:
     assigned = _STATE_ASSIGNED.match(body)
     if assigned is not None:
         return "script", _load_at(body, assigned.end()), "__INITIAL_STATE__"
+    assigned = _ASSIGNED.match(body)
+    if assigned is not None:
+        return "script", _load_at(body, assigned.end()), ""
     called = _CALLBACK.match(body)
     if called is not None:
         jsonp = _read_jsonp(body, called.end())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,6 +21,9 @@ from ingest.mention import poison_from
 
 MAX_REQUEST: Final = 200_000
 """Bytes of a posted body that are looked at for parameters."""
+
+SAMPLE: Final = 3
+"""So many records without a key that all of them should have: the platform has renamed it."""
 
 _NESTED: Final = ("body", "data", "360buy_param_json", "params")
 """Parameters whose value is JSON text with the real parameters inside (api.m.jd.com, mtop, the merchant APIs)."""
@@ -102,10 +106,11 @@ class Platform:
 
 @dataclass(slots=True)
 class Harvest:
-    """The drafts and problems of one page, in order, each id once."""
+    """The drafts and problems of one page, in order, each id once, and what the page lacks."""
 
     drafts: list[Draft] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     _seen: set[tuple[str, object]] = field(default_factory=set)
 
     def add(self, record: Reader, build: Callable[[Reader], Draft | None]) -> Draft | None:
@@ -130,12 +135,24 @@ class Harvest:
         for record in records:
             self.add(record, build)
 
+    def expect(self, where: Reader, *names: str) -> None:
+        """Note the first of these keys as missing when ``where`` has none of them."""
+        if not any(where.has(name) for name in names):
+            self.missing.append(where[names[0]].path)
+
+    def expect_in(self, records: Reader, *names: str) -> None:
+        """The same for the records of a list: when the first :data:`SAMPLE` have none of these keys."""
+        sample = [record for record in islice(records.items(), SAMPLE) if isinstance(record.value, dict)]
+        if len(sample) == SAMPLE and not any(record.has(name) for record in sample for name in names):
+            self.missing.append(f"{records.path}[].{names[0]}")
+
     def page(
         self,
         endpoint: str,
         *,
         more: Mapping[str, str] | None = None,
         total: int | None = None,
+        counts: Mapping[str, int] | None = None,
         nothing: Stop = Stop("empty", "the platform says there are none"),
     ) -> Page:
         """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke.
@@ -151,9 +168,17 @@ class Harvest:
             reason=outcome.reason,
             mentions=tuple(self.drafts),
             problems=tuple(self.problems),
+            missing=tuple(self.missing),
             next=more,
             total=total,
+            counts=counts or {},
         )
+
+
+def claims(where: Reader, names: Mapping[str, str]) -> dict[str, int]:
+    """:attr:`crawlers.payload.Page.counts` from an object's counts (claim → key), those that it states."""
+    found = {claim: where.number(key) for claim, key in names.items()}
+    return {claim: number for claim, number in found.items() if number is not None}
 
 
 def request_params(payload: Payload) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import Poison
+from ingest.headers import stamped
 from ingest.imports.job import ImportState, file_digest
 from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import Mention, Raw
@@ -98,7 +99,7 @@ class HarJob:
             except Poison as error:
                 bad.append(self._park(platform, payload, error))
             else:
-                good.append(Outgoing(mention.id, mention.to_json()))
+                good.append(Outgoing(mention.id, mention.to_json(), stamped()))
         return good, bad
 
     def _seal(self, draft: Draft, payload: Payload, endpoint: str) -> Mention:

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
@@ -23,6 +22,12 @@ GRACE: Final = 30.0
 """Seconds between SIGTERM and SIGKILL: enough to close a browser and write the end of the run."""
 _STEP: Final = 0.1
 _TAIL: Final = 4000
+
+
+class Stop(Protocol):
+    """Tells that a run shall finish early: a ``threading.Event``, for one."""
+
+    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class RunReport:
 
 
 def run_spider(
-    platform: Platform, job: Job, timeout: float, *, stop: threading.Event | None = None, grace: float = GRACE
+    platform: Platform, job: Job, timeout: float, *, stop: Stop | None = None, grace: float = GRACE
 ) -> RunReport:
     """Run one platform's spider and wait for it.
 
@@ -55,8 +60,8 @@ def run_spider(
     with tempfile.TemporaryDirectory(prefix="shengwen-job-") as folder:
         config = Path(folder) / "job.json"
         out, err = Path(folder) / "out", Path(folder) / "err"
-        config.touch(mode=0o600)  # the state URL may hold a password
-        config.write_text(job.model_dump_json(), encoding="utf-8")
+        config.touch(mode=0o600)  # the APIs' secrets; the state URL and Kafka's settings may hold a password
+        config.write_text(job.to_json(), encoding="utf-8")
         with out.open("wb") as stdout, err.open("wb") as stderr:
             # A group of its own: a Ctrl-C on the service must not reach the browser before the spider is done.
             child = subprocess.Popen(  # noqa: S603 - our own module
@@ -72,7 +77,7 @@ def run_spider(
     return RunReport(platform, child.returncode, _report(lines), tail, timed_out)
 
 
-def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None, grace: float) -> bool:
+def _wait(child: subprocess.Popen[bytes], timeout: float, stop: Stop | None, grace: float) -> bool:
     """Wait for the child's end; True when it took too long."""
     deadline = time.monotonic() + timeout
     timed_out = False

@@ -11,15 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine, Integer, String, delete, select, update
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
-from ingest.errors import Permanent, Unavailable
-from ingest.state import Base, UtcDateTime
+from ingest.state import Base, UtcDateTime, by_code_point, insert_into, state_errors
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -27,6 +25,8 @@ DEAD: Final = "dead"
 """Stands for the hash of a dead letter, whose id is kept so that the same broken record is parked once."""
 _CHUNK: Final = 400
 _HOUR: Final = timedelta(hours=1)
+Count: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""What a platform claims may be any number."""
 
 
 class CrawlItem(Base):
@@ -52,7 +52,7 @@ class CrawlList(Base):
     platform: Mapped[str] = mapped_column(String(32), primary_key=True)
     key: Mapped[str] = mapped_column(String(400), primary_key=True)
     settled_run: Mapped[int] = mapped_column(Integer)
-    total: Mapped[int | None] = mapped_column(Integer)
+    total: Mapped[int | None] = mapped_column(Count)
     settled_at: Mapped[datetime] = mapped_column(UtcDateTime)
     full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -73,6 +73,16 @@ class CrawlPlatform(Base):
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     hour_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     hour_used: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class CrawlQuota(Base):
+    """How many calls of a platform's official API were made on its last day."""
+
+    __tablename__ = "crawl_quotas"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[str] = mapped_column(String(10))
+    used: Mapped[int] = mapped_column(Integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +145,8 @@ class PlatformBook:
     def all(self) -> list[PlatformStatus]:
         """Every platform that ever ran, by name."""
         with _transaction(self._engine) as session:
-            rows = session.scalars(select(CrawlPlatform).order_by(CrawlPlatform.platform))
+            rows = session.scalars(select(CrawlPlatform).order_by(by_code_point(CrawlPlatform.platform)))
             return [_status(row, row.platform) for row in rows]
-
-    def untold(self) -> list[PlatformStatus]:
-        """Stopped platforms that nobody was told of."""
-        return [status for status in self.all() if status.needs_person and status.told_at is None]
-
-    def mark_told(self, platform: str) -> None:
-        """A person has been told of the stop."""
-        with _transaction(self._engine) as session:
-            row = session.get(CrawlPlatform, platform)
-            if row is not None and row.stopped_at is not None and row.told_at is None:
-                row.told_at = self._clock.now()
 
     def stop(self, platform: str, signal: str, reason: str) -> bool:
         """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays)."""
@@ -213,6 +212,21 @@ class Ledger:
             row.hour_used += 1
             return True
 
+    def spend_today(self, day: str, limit: int) -> bool:
+        """Take one call of an official API out of the quota of ``day`` (any name of it); False when it is spent."""
+        with _transaction(self._engine) as session:
+            _row(session, self._platform)  # ours until the end: two runs queue up here
+            quota = session.get(CrawlQuota, self._platform)
+            if quota is None:
+                quota = CrawlQuota(platform=self._platform, day=day, used=0)
+                session.add(quota)
+            if quota.day != day:
+                quota.day, quota.used = day, 0
+            if quota.used >= limit:
+                return False
+            quota.used += 1
+            return True
+
     def known(self, ids: Iterable[str]) -> Mapping[str, Entry]:
         """What is known of these items; unknown ones are left out."""
         wanted = list(dict.fromkeys(ids))
@@ -231,15 +245,22 @@ class Ledger:
         latest = {item.id: item.hash for item in items}
         now = self._clock.now()
         known = self.known(latest)
+        fresh: list[dict[str, Any]] = []
         with _transaction(self._engine) as session:
             for item_id, digest in latest.items():
                 entry = known.get(item_id)
                 if entry is None:
-                    session.add(CrawlItem(id=item_id, platform=self._platform, hash=digest, run=run, seen_at=now))
+                    fresh.append(
+                        {"id": item_id, "platform": self._platform, "hash": digest, "run": run, "seen_at": now}
+                    )
                 elif entry.hash != digest:
                     session.execute(
                         update(CrawlItem).where(CrawlItem.id == item_id).values(hash=digest, run=run, seen_at=now)
                     )
+            if fresh:
+                rows = insert_into(session.connection(), CrawlItem.__table__)
+                newest = {name: rows.excluded[name] for name in ("hash", "run", "seen_at")}
+                session.execute(rows.on_conflict_do_update(index_elements=["id"], set_=newest), fresh)
             for start in range(0, len(again), _CHUNK):
                 part = list(again[start : start + _CHUNK])
                 session.execute(update(CrawlItem).where(CrawlItem.id.in_(part)).values(seen_at=now))
@@ -251,9 +272,12 @@ class Ledger:
                 return ListState()
             return ListState(row.settled_run, row.total, row.settled_at, row.full_at)
 
-    def settle(self, key: str, total: int | None, *, full: bool) -> None:
-        """This run read the list until its end (``full``) or until what was settled before."""
-        now = self._clock.now()
+    def settle(self, key: str, total: int | None, *, full: bool, through: datetime | None = None) -> None:
+        """This run read the list until its end (``full``) or until what was settled before.
+
+        ``through``: the moment up to which it was read, where that is not now.
+        """
+        now = through or self._clock.now()
         with _transaction(self._engine) as session:
             row = session.get(CrawlList, (self._platform, key))
             if row is None:
@@ -276,21 +300,20 @@ class Ledger:
 
 @contextmanager
 def _transaction(engine: Engine) -> Iterator[Session]:
-    """One transaction; SQLAlchemy's errors as ours: Unavailable when it may pass, else Permanent."""
-    try:
-        with Session(engine) as session, session.begin():
-            yield session
-    except OperationalError as error:
-        raise Unavailable(f"the state database does not answer: {type(error.orig).__name__}") from error
-    except SQLAlchemyError as error:
-        raise Permanent(f"the state database refused: {type(error).__name__}") from error
+    """One transaction; SQLAlchemy's errors as ours."""
+    with state_errors(), Session(engine) as session, session.begin():
+        yield session
 
 
 def _row(session: Session, platform: str) -> CrawlPlatform:
-    row = session.get(CrawlPlatform, platform)
+    """A platform's row, ours until the transaction ends: runs on several machines share its budget."""
+    row = session.get(CrawlPlatform, platform, with_for_update=True)
     if row is None:
-        row = CrawlPlatform(platform=platform, run=0, status="", signal="", reason="", hour_used=0)
-        session.add(row)
+        session.execute(
+            insert_into(session.connection(), CrawlPlatform.__table__).on_conflict_do_nothing(),
+            {"platform": platform, "run": 0, "status": "", "signal": "", "reason": "", "hour_used": 0},
+        )
+        row = session.get_one(CrawlPlatform, platform, with_for_update=True)
     return row
 
 

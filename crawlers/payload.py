@@ -72,8 +72,10 @@ class Page:
     """What one payload says.
 
     ``next`` holds the parameters of the next page (``{"page": "2"}``, ``{"cursor": "20"}``, ``{"url": ...}``), null at
-    the end. ``total`` is what the platform claims there is, where it says. ``reason`` explains any signal but ok, in
-    English.
+    the end. ``total`` is what the platform claims there is, where it says, ``counts`` its other claims (``good``,
+    ``middle``, ``bad``, ``append``, ``picture``, ``video``, ``default_good``, ``folded``). ``missing`` names what this
+    endpoint promises and the answer has not (``data.has_more``, ``comments[].content``): the records stand, but the
+    shape changed. ``reason`` explains any signal but ok, in English.
     """
 
     endpoint: str
@@ -81,5 +83,7 @@ class Page:
     mentions: tuple[Draft, ...] = ()
     next: Mapping[str, str] | None = None
     total: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    missing: tuple[str, ...] = ()
     reason: str = ""

@@ -24,6 +24,7 @@ from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
+from ingest.headers import stamped
 from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import Matched, Mention, Raw, storable
 from ingest.privacy import Privacy
@@ -173,7 +174,7 @@ class Pipeline:
         if batch:
             items = [(mention.id, mention.revision.hash) for mention in batch]
             value = orjson.dumps({"run": self._ledger.run, "items": items}).decode()
-            records = [Outgoing(mention.id, mention.to_json()) for mention in batch]
+            records = [Outgoing(mention.id, mention.to_json(), stamped()) for mention in batch]
             self._produce(Topics.COLLECTED, records, (self._checkpoint, value))
         if letters or batch or again:
             seen = [Seen(mention.id, mention.revision.hash) for mention in batch]

@@ -17,22 +17,26 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crawlers.config import CrawlSettings, Platform
+from crawlers.official.config import Api, revealed
 from ingest.clock import SystemClock
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import ConfigError, ShengwenError
+from ingest.log.kafka_config import LogSettings
 from ingest.relevance import Brand
 
 if TYPE_CHECKING:
     from crawlers.kit import Kit
+    from crawlers.official.api import OfficialApi
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +46,29 @@ EXIT_STOPPED: Final = 3
 
 
 class Job(BaseModel):
-    """What a run needs to know. ``secret_path`` names the installation's secret; the secret itself is in no job."""
+    """What a run needs to know. ``secret_path`` names the installation's secret; the secret itself is in no job.
+
+    ``lock_folder``: where runs on this machine see each other; beside the secret when not given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     crawl: CrawlSettings
+    log: LogSettings = LogSettings()
     log_path: Path
-    state_url: str
+    state_url: str = Field(repr=False)
     secret_path: Path
     brand: Brand = Brand()
     log_level: str = "INFO"
+    lock_folder: Path | None = None
+
+    def to_json(self) -> str:
+        """The job with its secrets, for a file that only its owner can read; any other dump hides them."""
+        return self.model_dump_json(context=revealed)
 
     def lock_path(self, platform: Platform) -> Path:
         """Held by a run, so that there is one of a platform at a time."""
-        return self.secret_path.with_name(f"crawl-{platform}.lock")
+        return (self.lock_folder or self.secret_path.parent) / f"crawl-{platform}.lock"
 
 
 class Report(BaseModel):
@@ -107,7 +120,7 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
     from crawlers.kit import Kit
     from crawlers.ledger import Ledger, PlatformBook
     from crawlers.pipeline import Pipeline
-    from ingest.log.sqlite import SqliteLog
+    from ingest.log.opening import open_log
     from ingest.privacy import Privacy, load_secret
     from ingest.state import make_engine
 
@@ -115,7 +128,7 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
     with ExitStack() as stack:
         engine = make_engine(job.state_url)
         stack.callback(engine.dispose)
-        log = stack.enter_context(closing(SqliteLog(job.log_path)))
+        log = stack.enter_context(closing(open_log(job.log, job.log_path)))
         ledger = Ledger(engine, platform, clock)
         privacy = Privacy(load_secret(job.secret_path))
         pipeline = Pipeline(log, ledger, privacy, clock, platform=platform, brand=job.brand)
@@ -125,7 +138,10 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
 
 
 def run(platform: Platform, job: Job) -> Report:
-    """Run the platform's spider in this process and wait for its end. Starts the reactor: once a process."""
+    """Run the platform's official API where it is configured, else its spider, in this process; wait for its end.
+
+    A spider starts the reactor: once a process.
+    """
     with one_at_a_time(job.lock_path(platform)), opened(job, platform) as kit:
         standing = kit.book.status(platform)
         if standing.needs_person:
@@ -134,7 +150,8 @@ def run(platform: Platform, job: Job) -> Report:
         started = kit.clock.now()
         kit.ledger.begin()
         try:
-            return _crawl(platform, kit)
+            api = kit.settings.official_of(platform)
+            return _ask(api, kit) if api is not None else _crawl(platform, kit)
         except (ShengwenError, OSError) as error:  # before or behind the spider, which reports its own failures
             reason = str(error)
             record = Coverage(
@@ -148,6 +165,44 @@ def run(platform: Platform, job: Job) -> Report:
             write_coverage(kit.log, [record])
             kit.ledger.finish("failed", "ok", reason)
             return Report(platform=platform, status="failed", reason=reason, coverage=(record,))
+
+
+def _ask(api: Api, kit: Kit) -> Report:
+    """Read the platform through its official API. SIGTERM and SIGINT end the run behind the request in hand."""
+    stop = threading.Event()
+    here = threading.current_thread() is threading.main_thread()
+    before = [(n, signal.signal(n, lambda *_: stop.set())) for n in (signal.SIGTERM, signal.SIGINT) if here]
+    try:
+        official = _official(api, kit, stop)
+        official.run()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    return Report(
+        platform=official.platform,
+        status=official.status,
+        signal=official.signal,
+        reason=official.reason,
+        coverage=tuple(official.coverage),
+    )
+
+
+def _official(api: Api, kit: Kit, stop: threading.Event) -> OfficialApi:
+    if api == "jos":
+        from crawlers.official.jos import Jos
+
+        return Jos(kit, stop)
+    if api == "top":
+        from crawlers.official.top import Top
+
+        return Top(kit, stop)
+    if api == "zhihu":
+        from crawlers.official.zhihu import ZhihuSearch
+
+        return ZhihuSearch(kit, stop)
+    from crawlers.official.douyin import Douyin
+
+    return Douyin(kit, stop)
 
 
 def _crawl(platform: Platform, kit: Kit) -> Report:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from crawlers.config import Target
+from crawlers.fill import FillTally
 from crawlers.ledger import ListState
 from crawlers.payload import Page
 from crawlers.pipeline import Taken
@@ -107,6 +108,7 @@ class Trip:
     reason: str = ""
     notes: list[str] = field(default_factory=list)
     """What was left out, in English: ends up in the coverage's reason."""
+    fill: FillTally = field(default_factory=FillTally)
     _fates: dict[str, str] = field(default_factory=dict)
     _dead: int = 0
     _started: datetime = field(init=False)
@@ -127,6 +129,11 @@ class Trip:
         for item in taken.duplicate:
             self._fates.setdefault(item, "duplicate")
         self._dead += taken.dead
+
+    def look(self, page: Page) -> None:
+        """Count what a page's records have, and note what the page lacks: its list may have ended too early."""
+        self.fill.add(page)
+        self.notes += [f"{page.endpoint}: {path} is missing" for path in page.missing]
 
     def may_settle(self, lane: ListPass) -> bool:
         """Whether every list opened below this one came to its end, too."""
@@ -175,4 +182,5 @@ class Trip:
             reason=self.reason[:500],
             started_at=self._started,
             finished_at=self._ended or self.clock.now(),
+            fill=self.fill.fills(),
         )

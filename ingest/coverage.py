@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from ingest.headers import stamped
 from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import MAX_COUNT, Count, Frozen, Instant, poison_from
 
 Status = Literal["complete", "partial", "stopped", "failed"]
+
+
+class Fill(Frozen):
+    """What the records of one endpoint had in one crawl: counts, so that those of several crawls can be added.
+
+    ``records`` could be read, ``broken`` could not. ``fields``: field -> records that have it. ``lacking``: JSON path
+    -> records of pages that lacked it although the endpoint promises it.
+    """
+
+    endpoint: str = Field(max_length=80)
+    records: int = Field(ge=0, le=MAX_COUNT)
+    broken: int = Field(default=0, ge=0, le=MAX_COUNT)
+    fields: dict[str, int] = Field(default_factory=dict)
+    lacking: dict[str, int] = Field(default_factory=dict)
+
+    def shares(self) -> dict[str, float]:
+        """Field or path -> share of the records that have it, 0-1; ``record`` is the share that could be read."""
+        if not self.records:
+            return {"record": 0.0} if self.broken else {}
+        found = {name: count / self.records for name, count in self.fields.items()}
+        found |= {path: 1 - count / self.records for path, count in self.lacking.items()}
+        return found | {"record": self.records / (self.records + self.broken)}
 
 
 class Coverage(Frozen):
@@ -19,7 +42,7 @@ class Coverage(Frozen):
 
     ``planned``: what the platform says there is, null where it does not say; ``got``: items read; ``new``: streamed
     for the first time or as a new revision; ``duplicate``: known and unchanged; ``dead``: parked. ``signal`` is the
-    parser's last.
+    parser's last. ``fill`` counts what the records had, where a parser read them; older records do not have it.
     """
 
     source: str
@@ -36,11 +59,22 @@ class Coverage(Frozen):
     reason: str = ""
     started_at: Instant
     finished_at: Instant
+    fill: tuple[Fill, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without counts a record is written as before, for readers that do not know them."""
+        values: dict[str, Any] = handler(self)
+        if not self.fill:
+            values.pop("fill", None)
+        return values
 
 
 def write_coverage(log: EventLog, records: Sequence[Coverage]) -> None:
     """Append to ``crawl.coverage``, keyed by source."""
-    log.produce(Topics.COVERAGE, [Outgoing(r.source, orjson.dumps(r.model_dump(mode="json"))) for r in records])
+    log.produce(
+        Topics.COVERAGE, [Outgoing(r.source, orjson.dumps(r.model_dump(mode="json")), stamped()) for r in records]
+    )
 
 
 def coverage_from_json(data: bytes) -> Coverage:

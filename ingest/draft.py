@@ -33,12 +33,14 @@ class Draft:
     empty_text: bool = False
     rating: int | None = None
     rating_scale: RatingScale | None = None
+    rating_original: str | None = None
     parent_native: str | None = None
     url: str | None = None
     product: Product | None = None
     author_id: str | None = None
     is_seller: bool = False
     is_brand: bool = False
+    by_poster: bool = False
     region: str | None = None
     likes: int | None = None
     replies: int | None = None

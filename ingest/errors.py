@@ -6,6 +6,7 @@
     ├── Permanent            will not pass without a person: the stage or command stops
     │   ├── ConfigError      a setting is missing or wrong; the message names it
     │   ├── ContractError    code broke a promise (unknown topic, commit backwards)
+    │   │   └── NotAssigned  a partition that this member does not own, or owns no more
     │   ├── DeadLetterLimit  too many poison records in a row: stop, do not empty the topic
     │   └── ModelError       a model file is missing, corrupted or swapped
     ├── Poison               this one record can never pass: park it as a dead letter
@@ -13,11 +14,14 @@
     └── UserError            what a person typed cannot be done; the message says what to do
         └── QueryError       a query that cannot be parsed; carries the position and a suggestion
 
-Messages of ConfigError, UserError and QueryError are read by users and are in Chinese; the others are for logs.
+Messages of ConfigError, UserError, QueryError and Retryable reach users (a command's error, the sources page) and are
+in Chinese: where it is, which setting, what to do; a server's own words stand in parentheses. The others are for logs.
 Each client library's exceptions are mapped onto this tree once, where the library is called.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 
 class ShengwenError(Exception):
@@ -46,6 +50,14 @@ class ConfigError(Permanent):
 
 class ContractError(Permanent):
     """Code broke a promise of a contract class."""
+
+
+class NotAssigned(ContractError):
+    """A partition that this member does not own: never did, or a rebalance took it since. ``partitions`` names them."""
+
+    def __init__(self, message: str, partitions: Collection[int] = ()) -> None:
+        super().__init__(message)
+        self.partitions = frozenset(partitions)
 
 
 class DeadLetterLimit(Permanent):

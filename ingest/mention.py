@@ -93,11 +93,15 @@ class Product(Frozen):
 
 
 class Author(Frozen):
-    """Who wrote. ``key`` is the installation's HMAC of the platform's id: no nickname, no platform id."""
+    """Who wrote. ``key`` is the installation's HMAC of the platform's id: no nickname, no platform id.
+
+    ``by_poster``: a comment by the one whose post, video or answer it is under, where the platform marks it.
+    """
 
     key: Word | None = None
     is_seller: bool = False
     is_brand: bool = False
+    by_poster: bool = False
 
 
 class Append(Frozen):
@@ -139,7 +143,10 @@ class Raw(Frozen):
 
 
 class Mention(Frozen):
-    """One thing somebody said, from one place. Build it with :func:`make_mention`."""
+    """One thing somebody said, from one place. Build it with :func:`make_mention`.
+
+    ``rating_original``: what was answered where stars were made of it, as ``NPS 3/10``.
+    """
 
     id: Word = Field(max_length=300)
     source: Source
@@ -150,6 +157,7 @@ class Mention(Frozen):
     empty_text: bool = False
     rating: int | None = Field(default=None, ge=1, le=5)
     rating_scale: RatingScale | None = None
+    rating_original: Word | None = Field(default=None, max_length=40)
     created_at: Instant
     created_precision: Precision = "second"
     collected_at: Instant
@@ -203,6 +211,8 @@ CONTENT_FIELDS = ("title", "text", "empty_text", "rating", "product", "appends",
 def content_hash(fields: dict[str, Any]) -> str:
     """16 hex digits over :data:`CONTENT_FIELDS`; media by number only, as their URLs are signed anew each time."""
     kept = {name: fields.get(name) for name in CONTENT_FIELDS if name != "media"}
+    if fields.get("rating_original"):  # left out where there is none: hashes of what is stored stay
+        kept["rating_original"] = fields["rating_original"]
     kept["media"] = len(fields.get("media") or ())
     plain = orjson.dumps(kept, default=lambda o: o.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     return sha256(plain).hexdigest()[:16]

@@ -77,6 +77,7 @@ class Privacy:
             empty_text=draft.empty_text,
             rating=draft.rating,
             rating_scale=draft.rating_scale,
+            rating_original=draft.rating_original,
             created_at=draft.created_at if dated else raw.captured_at,
             created_precision=draft.created_precision if dated else "day",
             url=draft.url,
@@ -85,6 +86,7 @@ class Privacy:
                 key=self.author_key(draft.source, draft.author_id) if draft.author_id else None,
                 is_seller=draft.is_seller,
                 is_brand=draft.is_brand,
+                by_poster=draft.by_poster,
             ),
             region=draft.region,
             likes=draft.likes,
@@ -118,10 +120,14 @@ class Privacy:
             raise Poison("sealed with another secret, or damaged", field="payload") from error
 
 
-def load_secret(path: Path) -> bytes:
-    """Read the installation's secret; made once, readable by its owner only. Raises ConfigError when unreadable."""
+def load_secret(path: Path, *, make: bool = True) -> bytes:
+    """Read the installation's secret; made once, readable by its owner only, where ``make`` allows it.
+
+    Raises ConfigError when it is unreadable, or missing and not to be made: two processes that each made their own
+    would know the same person by two keys.
+    """
     try:
-        if not path.exists():
+        if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -135,7 +141,8 @@ def load_secret(path: Path) -> bytes:
                 draft.unlink()
         secret = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"无法读取密钥文件 {path.name}：{error.strerror}") from error
+        hint = "" if make else "；它不会自动生成，所有进程要用同一个（shengwen init 可以生成）"
+        raise ConfigError(f"无法读取密钥文件 {path.name}：{error.strerror}{hint}") from error
     if len(secret) < SECRET_BYTES:
         raise ConfigError(f"密钥文件 {path.name} 不完整；请从备份恢复它")
     return secret

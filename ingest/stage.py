@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_record
-from ingest.errors import ContractError, DeadLetterLimit, Permanent, Retryable
+from ingest.errors import ContractError, DeadLetterLimit, NotAssigned, Permanent, Retryable
 from ingest.log.base import Consumer, EventLog, Record, Topics
 
 logger = logging.getLogger(__name__)
@@ -123,12 +123,15 @@ class Stage:
             raise
         self.health.state = "stopped"
 
-    def drain(self) -> int:
-        """Work through what the topic holds now, then return how many records that were (for tests and imports)."""
+    def drain(self, wait: float = 0.0) -> int:
+        """Work through what the topic holds now, then return how many records that were (for tests and imports).
+
+        ``wait``: seconds to wait for a record; joining a group takes a server its time.
+        """
         done = 0
         stop = threading.Event()
         with self._log.consumer(self._topic, self.name) as consumer:
-            while batch := consumer.poll(self._policy.batch_size, 0.0):
+            while batch := consumer.poll(self._policy.batch_size, wait):
                 self._run_batch(consumer, batch, stop)
                 done += len(batch)
         return done
@@ -169,10 +172,21 @@ class Stage:
         positions: dict[int, int] = {}
         for record in batch:
             positions[record.partition] = max(positions.get(record.partition, 0), record.offset + 1)
-        if self._with_retries(lambda: consumer.commit(positions), stop):
+        if self._with_retries(lambda: self._commit(consumer, positions), stop):
             self.health.records += len(batch)
             self.health.rejected += len(rejected)
             self.health.last_at = self._clock.now()
+
+    def _commit(self, consumer: Consumer, positions: Mapping[int, int]) -> None:
+        """Commit what is still this member's. What a rebalance took away while it was worked on is read again by its
+        new owner, and comes to the same."""
+        try:
+            consumer.commit(positions)
+        except NotAssigned as lost:
+            logger.info("%s: partitions %s went to another member", self.name, sorted(lost.partitions))
+            kept = {part: offset for part, offset in positions.items() if part not in lost.partitions}
+            if 0 < len(kept) < len(positions):
+                self._commit(consumer, kept)
 
     def _attempt(
         self, batch: Sequence[Record], rejected: dict[str, tuple[Record, Exception, int]], stop: threading.Event

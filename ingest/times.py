@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ingest.clock import BEIJING
@@ -12,13 +12,16 @@ from ingest.mention import Precision
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _CLOCK = re.compile(r"(\d{1,2})[:：时](\d{1,2})(?:[:：分](\d{1,2})(?:\.\d+)?秒?)?分?")
 _MONTH = re.compile(r"(\d{4})[-/.年](\d{1,2})月?")
+_SERIAL = re.compile(r"[2-7]\d{4}(?:\.\d+)?")
 _NUMBER = re.compile(r"\d{9,14}(?:\.\d+)?")
+_FIRST_SERIAL, _LAST_SERIAL = 20_000, 80_000
+"""Excel's day numbers from 1954 to 2119; as seconds since 1970 they would all be its first day."""
 MILLISECONDS_ABOVE = 1e11
 """An epoch number larger than this is in milliseconds (in seconds it would be the year 5138)."""
 
 
 def read_instant(value: Any) -> tuple[datetime, Precision]:
-    """An instant (aware UTC) and its precision, from a text, an epoch number or a datetime.
+    """An instant (aware UTC) and its precision, from a text, an epoch number, Excel's day number or a datetime.
 
     Raises ValueError when it is none.
     """
@@ -29,8 +32,12 @@ def read_instant(value: Any) -> tuple[datetime, Precision]:
     if isinstance(value, date):
         return _aware(datetime(value.year, value.month, value.day)), "day"  # noqa: DTZ001
     if isinstance(value, int | float):
+        if _FIRST_SERIAL <= value < _LAST_SERIAL:
+            return _serial(float(value))
         return _epoch(float(value)), "second"
     text = str(value).strip()
+    if _SERIAL.fullmatch(text):
+        return _serial(float(text))
     if _NUMBER.fullmatch(text):
         return _epoch(float(text)), "second"
     try:
@@ -61,6 +68,12 @@ def _aware(value: datetime) -> datetime:
         return (value if value.tzinfo else value.replace(tzinfo=BEIJING)).astimezone(UTC)
     except OverflowError as error:
         raise ValueError("out of range") from error
+
+
+def _serial(days: float) -> tuple[datetime, Precision]:
+    """Excel's date of a cell without a date format: days since 30 December 1899, the time as their fraction."""
+    at = datetime(1899, 12, 30) + timedelta(seconds=round(days * 86_400))  # noqa: DTZ001
+    return _aware(at), "day" if days.is_integer() else "second"
 
 
 def _epoch(value: float) -> datetime:

@@ -24,11 +24,13 @@ class Delivery:
     ``origin`` is the position (topic, partition, offset) of the *collected* record it came from; within a partition
     origins come in rising order, and one at or below the highest already counted is a redelivery.
     ``replay`` is the id of the dead letter it was replayed from, if it was: then the order of origins says nothing.
+    ``correction``: nothing was collected; a person judged anew what is stored (or took that back).
     """
 
     mention: ClassifiedMention
     origin: tuple[str, int, int] | None = None
     replay: str | None = None
+    correction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ class Index(ABC):
         ``copies`` of the stored one grows by one. ``revised``: a newer revision replaced an older one.
         Counts (:meth:`counts`) move only for deliveries that are no redelivery, atomically with the documents; the
         outcome of a redelivery is ``duplicate``. A redelivery never brings back a mention that was erased.
+        A correction replaces the analysis, and nothing else, of whatever revision is stored, if that has the same
+        ``full_text``; it moves no counts. Corrections of one mention must come in the order in which they were made:
+        the last one holds. Its outcome is ``revised``, or ``duplicate`` when it changed nothing.
         Raises Poison, with nothing of the batch applied, for a mention that cannot be stored.
         """
 

@@ -15,7 +15,6 @@ from search.columns import Array, Columns
 from search.memory import epoch_ms
 
 _SINGLE: Final[tuple[Facet, ...]] = ("source", "sentiment", "intent", "region", "kind")
-_BYTES_PER_WORD = 8
 
 
 def summarise(columns: Columns, slots: Array, top: int) -> Summary:

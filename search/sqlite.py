@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -131,12 +131,6 @@ class SqliteIndex(Index):
             code = sources.index(source) if source in sources[1:] else 0
             stored = int(((columns["source"] == code) & columns.alive).sum())
             return {**_tallies(connection, source), "documents": stored}
-
-    def last_change(self) -> datetime | None:
-        """When the index last changed (UTC, by the clock of the process that changed it), or None: never."""
-        with self._store.reading() as connection:
-            ms: int = connection.execute("SELECT value FROM meta WHERE name = 'changed_at'").fetchone()[0]
-        return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
 
     def verify(self) -> Sequence[str]:
         """What is wrong with the file, found by reading all of it (slow); empty when it is sound."""

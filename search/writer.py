@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import orjson
 
-from ingest.analysis import ClassifiedMention
+from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import Poison
 from ingest.mention import Mention
 from search.base import Delivery, Outcome
@@ -91,6 +91,8 @@ class Batch:
     def _judge(self, delivery: Delivery, seen: _Seen, stored: dict[str, _Stored]) -> Outcome:
         mention = delivery.mention
         known = stored.get(mention.id)
+        if delivery.correction:
+            return self._correct(mention, known)
         first_time = seen.count(delivery)
         if not first_time and known is None and seen.is_erased(mention.id):
             return "duplicate"
@@ -115,6 +117,15 @@ class Batch:
             return "duplicate"
         self._tallies[mention.source, outcome] += 1
         return outcome
+
+    def _correct(self, mention: ClassifiedMention, known: _Stored | None) -> Outcome:
+        if known is None:
+            return "duplicate"
+        held = known.replaced_by or self._document(known.docid)
+        if held.full_text != mention.full_text or held.analysis == mention.analysis:
+            return "duplicate"
+        known.replaced_by = classified(held, mention.analysis)
+        return "revised"
 
     def _next_docid(self) -> int:
         self._meta["next_docid"] += 1

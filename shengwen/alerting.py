@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
-
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from alerts.channels.registry import make_channels
 from alerts.coverage import CoverageStore
 from alerts.engine import AlertEngine
 from alerts.facts import FactStore
-from alerts.outbox import Dispatcher
+from alerts.outbox import Dispatcher, send_again
 from alerts.tickets import Tickets
-from ingest.errors import Permanent, Retryable, UserError
+from ingest.errors import UserError
+from ingest.state import state_errors
 
 if TYPE_CHECKING:
     from ingest.analysis import ClassifiedMention
@@ -24,16 +23,7 @@ if TYPE_CHECKING:
     from shengwen.rooms import Rooms
     from shengwen.web.deps import TicketChange, Verdict
 
-
-@contextmanager
-def state_errors() -> Iterator[None]:
-    """SQLAlchemy's errors as ours: what a busy or absent database says may pass, the rest needs a person."""
-    try:
-        yield
-    except OperationalError as error:
-        raise Retryable(f"状态库暂时不可用：{error.orig}") from error
-    except DBAPIError as error:
-        raise Permanent(f"状态库出错：{error.orig}") from error
+logger = logging.getLogger(__name__)
 
 
 class Alerting:
@@ -43,6 +33,7 @@ class Alerting:
         settings = rooms.settings.alerts
         self._facts = FactStore(rooms.engine, settings)
         self._coverage = CoverageStore(rooms.engine)
+        self._state, self._clock = rooms.engine, rooms.clock
         self._engine = AlertEngine(rooms.engine, settings, rooms.clock, rooms.routing)
         self._tickets = Tickets(rooms.engine, settings, rooms.clock)
         self._channels = make_channels(settings, rooms.clock)
@@ -50,10 +41,15 @@ class Alerting:
             rooms.on_close(channel.close)
         self._dispatcher = Dispatcher(rooms.engine, self._channels, rooms.clock, settings.delivery)
 
-    def absorb(self, batch: Sequence[tuple[ClassifiedMention, tuple[str, int, int] | None]]) -> None:
-        """Count classified mentions, once each, and open what a single one sets off."""
+    def absorb(
+        self,
+        batch: Sequence[tuple[ClassifiedMention, tuple[str, int, int] | None]],
+        corrected: Sequence[ClassifiedMention] = (),
+    ) -> None:
+        """Count classified mentions, once each, judge anew what a person corrected, open what a single one sets off."""
         with state_errors():
             self._facts.absorb(batch)
+            self._facts.correct(corrected)
             self._engine.react()
 
     def absorb_coverage(self, records: Sequence[Coverage]) -> None:
@@ -77,6 +73,12 @@ class Alerting:
         with state_errors():
             self._engine.decide(key, verdict, by=by)
 
+    def send_again(self, number: int, by: str) -> None:
+        """A person wants a failed message of the outbox delivered after all. Raises UserError when it is none."""
+        with state_errors():
+            send_again(self._state, number, self._clock)
+        logger.info("message %d of the outbox is sent again: asked for by %s", number, by)
+
     def change_ticket(self, change: TicketChange) -> None:
         """What somebody did to a ticket on the page. Raises UserError."""
         with state_errors():
@@ -94,3 +96,5 @@ class Alerting:
                     raise UserError("改进措施要写明完成日期") from None
                 what, owner = str(measure.get("what", "")), str(measure.get("owner", ""))
                 self._tickets.set_measure(change.key, what, owner=owner, due=due, by=change.by)
+            if change.verification is not None:
+                self._tickets.set_verification(change.key, change.verification, by=change.by)

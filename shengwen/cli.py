@@ -24,13 +24,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parse": ("parse:parse", "用采集器的解析代码读保存下来的页面或接口应答"),
     "classify": ("classify:classify", "给文本判断情感、意图、标签"),
     "work": ("work:work", "单独运行一个处理环节"),
+    "serve": ("serve:serve", "只开网页和接口"),
+    "prepare": ("prepare:prepare", "在 Kafka、Elasticsearch、PostgreSQL 上建立所需的东西"),
+    "health": ("health:health", "常驻进程是否都在正常工作"),
+    "topics": ("topics:topics", "Kafka 主题：列出、建立、检查"),
     "search": ("search:search", "检索"),
     "export": ("search:export_results", "把检索结果导出为 csv、xlsx 或 jsonl"),
     "spikes": ("spikes:spikes", "给时间序列的异常打分"),
     "dead-letters": ("dead_letters:dead_letters", "查看和重放处理不了的记录"),
     "forget": ("privacy:forget", "按作者键删除一个人的全部内容"),
     "retain": ("privacy:retain", "删除超过保存期限的内容"),
+    "reindex": ("reindex:reindex", "重建 Elasticsearch 上的检索库：换格式、换分片数，或由事件日志重来"),
     "password": ("password:password", "重新生成网页登录密码"),
+    "tokens": ("tokens:tokens", "管理别的系统推送记录用的令牌"),
 }
 
 
@@ -70,6 +76,9 @@ def cli(ctx: click.Context, home: Path | None, trace: bool, verbose: bool) -> No
         stream=sys.stderr,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, and a bot's URL is its password
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # a node that is away is told by who asked it
+    # It takes its own closing of a socket for an error, with a trace; what really fails is raised.
+    logging.getLogger("kafka.net.transport").setLevel(logging.CRITICAL)
 
 
 pass_home = click.make_pass_decorator(Home)

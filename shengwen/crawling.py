@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,13 +14,15 @@ from crawlers.config import PLATFORMS, Platform
 from crawlers.ledger import PlatformBook
 from ingest.errors import UserError
 from shengwen.home import Home
-from shengwen.settings import Settings, state_url
+from shengwen.lease import CRAWLER, Lease
+from shengwen.settings import Settings, log_settings, secret_path, state_url
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
 
     from crawlers.launch import RunReport
     from crawlers.run import Job
+    from ingest.stage import StageHealth
     from shengwen.rooms import Rooms
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,13 @@ IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
 """Platforms that only answer to a page's own script."""
 AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
+LOOK_FOR_RESUMED: Final = 5.0
+STAND_BY: Final = 5.0
+"""Seconds between two looks at whether it is this process's turn to crawl."""
+
+
+def _always() -> bool:
+    return True
 
 
 def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
@@ -55,9 +65,11 @@ def job_of(home: Home, settings: Settings) -> Job:
             crawl = crawl.model_copy(update={platform: here})
     return Job(
         crawl=crawl,
+        log=log_settings(home, settings),
         log_path=home.log,
         state_url=state_url(home, settings),
-        secret_path=home.secret,
+        secret_path=secret_path(home, settings),
+        lock_folder=home.path,
         brand=settings.brand,
     )
 
@@ -70,17 +82,27 @@ def has_chromium(settings: Settings) -> bool:
 
 
 def planned(settings: Settings) -> list[Platform]:
-    """Platforms that are switched on and have targets."""
-    return [p for p in PLATFORMS if settings.crawl.of(p).enabled and settings.crawl.of(p).targets]
+    """Platforms that are switched on and have targets, or an official API with its keys."""
+    crawl = settings.crawl
+    return [p for p in PLATFORMS if crawl.of(p).enabled and (crawl.of(p).targets or crawl.official_of(p))]
+
+
+def in_browser(settings: Settings, platform: Platform) -> bool:
+    """Whether a platform is read in a browser, as its official API is not configured."""
+    return platform in IN_BROWSER and settings.crawl.official_of(platform) is None
 
 
 class CrawlSchedule:
     """Runs every planned platform every ``schedule.crawl_every`` seconds, at most one run of a platform at a time.
 
     A platform that stopped on a login wall, a verification or a refusal is left alone until a person resumes it.
+    Nothing is crawled while ``held`` says no (another process does it); that is looked at again every few seconds.
     """
 
-    def __init__(self, rooms: Rooms, only: Sequence[Platform] | None = None) -> None:
+    def __init__(
+        self, rooms: Rooms, only: Sequence[Platform] | None = None, *, held: Callable[[], bool] | None = None
+    ) -> None:
+        self._held_by_us = held or _always
         self._rooms = rooms
         self._only = only
         self._book = PlatformBook(rooms.engine, rooms.clock)
@@ -88,6 +110,7 @@ class CrawlSchedule:
         self._running: set[Platform] = set()
         self._scheduler: BackgroundScheduler | None = None
         self._ran: set[Platform] = set()
+        self._stopped: set[Platform] = set()
         self._scheduled: list[Platform] = []
         self.left_out: list[str] = []
 
@@ -101,11 +124,11 @@ class CrawlSchedule:
         if not has_chromium(self._rooms.settings):
             from crawlers.chromium import INSTALL_HINT
 
-            missing = [p for p in platforms if p in IN_BROWSER]
+            missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
             if missing:
                 names = "、".join(NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
-            platforms = [p for p in platforms if p not in IN_BROWSER]
+            platforms = [p for p in platforms if p not in missing]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.
@@ -119,10 +142,11 @@ class CrawlSchedule:
                 "interval",
                 args=[platform],
                 id=platform,
-                executor="browser" if platform in IN_BROWSER else "http",
+                executor="browser" if in_browser(self._rooms.settings, platform) else "http",
                 seconds=self._rooms.settings.schedule.crawl_every,
                 next_run_time=self._rooms.clock.now(),
             )
+        self._scheduler.add_job(self._look_for_resumed, "interval", id="resumed", seconds=LOOK_FOR_RESUMED)
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that is still going on
         self._scheduler.start()
 
@@ -136,8 +160,11 @@ class CrawlSchedule:
         """A person looked at it: crawl again, now. Raises UserError for a platform that is not stopped."""
         if not self._book.resume(platform):
             raise UserError(f"{NAMES.get(platform, platform)} 没有停下，不需要恢复")
+        self._at(platform, timedelta(0))
+
+    def _at(self, platform: str, wait: timedelta) -> None:
         if self._scheduler is not None and self._scheduler.get_job(platform) is not None:
-            self._scheduler.modify_job(platform, next_run_time=self._rooms.clock.now())
+            self._scheduler.modify_job(platform, next_run_time=self._rooms.clock.now() + wait)
 
     def running(self) -> frozenset[Platform]:
         """Platforms being crawled right now."""
@@ -156,20 +183,85 @@ class CrawlSchedule:
     def _run(self, platform: Platform) -> None:
         from crawlers.launch import run_spider
 
-        if self._stop.is_set() or self._book.status(platform).needs_person:
+        if not self._held_by_us():
+            self._at(platform, timedelta(seconds=STAND_BY))
+            return
+        if self._stop.is_set():
+            return
+        if self._book.status(platform).needs_person:
+            self._stopped.add(platform)
             return
         self._running.add(platform)
         try:
             # Made anew for each run: somebody may have logged in meanwhile.
             job = job_of(self._rooms.home, self._rooms.settings)
-            report = run_spider(platform, job, RUN_TIMEOUT, stop=self._stop)
+            report = run_spider(platform, job, RUN_TIMEOUT, stop=_Leave(self._stop, self._held_by_us))
         except Exception:
             logger.exception("%s could not be started", platform)
         else:
             _log(report)
+            if report.status == "stopped":
+                self._stopped.add(platform)
         finally:
             self._running.discard(platform)
             self._ran.add(platform)
+
+    def _look_for_resumed(self) -> None:
+        """What a person resumed on a page that runs elsewhere is crawled now, not at the next round."""
+        for platform in list(self._stopped):
+            try:
+                stopped = self._book.status(platform).needs_person
+            except Exception as error:
+                logger.warning("cannot see whether %s was resumed: %s", platform, error)
+                return
+            if not stopped:
+                self._stopped.discard(platform)
+                self._at(platform, timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Leave:
+    """Tells a running spider to finish: the service ends, or another process crawls now."""
+
+    stop: threading.Event
+    held: Callable[[], bool]
+
+    def is_set(self) -> bool:
+        return self.stop.is_set() or not self.held()
+
+
+class LeasedSchedule:
+    """The schedule as a process of its own (a part of ``shengwen.worker``): one crawls, the others stand by."""
+
+    def __init__(self, rooms: Rooms, only: Sequence[Platform] | None = None) -> None:
+        self._lease = Lease(rooms.engine, rooms.clock, CRAWLER)
+        self._schedule = CrawlSchedule(rooms, only, held=self._lease.held)
+
+    def start(self) -> None:
+        """Begin to crawl, or to stand by."""
+        self._lease.held()  # also where nothing is to be crawled yet: then it is seen who would
+        self._schedule.start()
+
+    def stop(self) -> None:
+        """Ask running spiders to finish, wait for them, let another process have the lease."""
+        self._schedule.stop()
+        self._lease.release()
+
+    def health(self) -> Mapping[str, StageHealth]:
+        """No stage."""
+        return {}
+
+    def problem(self) -> Exception | None:
+        """A platform that stopped waits for its person; the others go on."""
+        return None
+
+    def notes(self) -> Mapping[str, str]:
+        """Whether this is the process that crawls, and what it crawls right now."""
+        return {
+            CRAWLER: "holds" if self._lease.holds else "stands by",
+            "crawling": " ".join(sorted(self._schedule.running())),
+            "left out": " ".join(self._schedule.left_out),
+        }
 
 
 def crawl_once(rooms: Rooms, platforms: Sequence[Platform], stop: threading.Event) -> list[RunReport]:
@@ -195,4 +287,14 @@ def _log(report: RunReport) -> None:
     logger.log(level, "%s: %s %s", report.platform, report.status, said)
 
 
-__all__ = ["IN_BROWSER", "NAMES", "CrawlSchedule", "crawl_once", "has_chromium", "job_of", "planned"]
+__all__ = [
+    "IN_BROWSER",
+    "NAMES",
+    "CrawlSchedule",
+    "LeasedSchedule",
+    "crawl_once",
+    "has_chromium",
+    "in_browser",
+    "job_of",
+    "planned",
+]

@@ -16,7 +16,8 @@ M = TypeVar("M", bound=Mention)
 
 
 def forget(rooms: Rooms, author_key: str) -> int:
-    """Erase an author's mentions from the index, the alerts and the tickets' evidence; how many were in the index.
+    """Erase an author's mentions from the index, the alerts, the tickets' evidence and the corrections; how many were
+    in the index.
 
     What was collected until now and is still on its way, or is read again from the log, comes to nothing on arrival.
     """
@@ -26,13 +27,15 @@ def forget(rooms: Rooms, author_key: str) -> int:
     rooms.log.produce(Topics.COLLECTED, [], checkpoint=(_name(author_key), now))
     removed = rooms.index.delete_by_author(author_key)
     forget_author(rooms.engine, author_key)
+    rooms.corrections.erase(author_key)
     return removed
 
 
 def forgotten(log: EventLog, mentions: Sequence[M]) -> list[M]:
     """Those that were collected before their author was forgotten."""
     keys = {mention.author.key for mention in mentions if mention.author.key is not None}
-    told = {key: at for key in keys if (at := log.checkpoint(_name(key))) is not None}
+    found = log.checkpoints([_name(key) for key in keys])
+    told = {key: found[_name(key)] for key in keys if _name(key) in found}
     return [
         m for m in mentions if m.author.key in told and m.collected_at <= datetime.fromisoformat(told[m.author.key])
     ]

@@ -42,6 +42,11 @@ class Home:
         """What the running service tells other commands: its URL and process id."""
         return self.path / "running.json"
 
+    @property
+    def beats(self) -> Path:
+        """Where its processes say that they live (:mod:`shengwen.heartbeat`)."""
+        return self.path / "run"
+
     def ensure(self) -> Home:
         """Make the folder, for its owner only. Raises ConfigError."""
         try:

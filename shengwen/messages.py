@@ -28,7 +28,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"'(.+?)' is not a valid (?:float|number).*$", r"“\1”不是数。"),
         (r"(?:Path|File|Directory) '(.+?)' does not exist\.?", r"“\1”不存在。"),
         (r"(?:Path|File) '(.+?)' is a directory\.?", r"“\1”是文件夹。"),
-        (r"'(.+?)': No such file or directory", r"“\1”不存在"),
+        (r"'([^']+)': No such file or directory", r"“\1”不存在"),
         (r"(\S+) is not in the range (.+?)\.?$", r"\1 不在范围 \2 之内。"),
         (r"Did you mean (.+?)\?", r"是不是 \1？"),
         (r"\(Possible options: (.+?)\)", r"（可用：\1）"),
@@ -63,6 +63,17 @@ def shown_name(path: Path) -> str:
 
 
 class _Chinese(click.Command):
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self._examples:
+            with formatter.section("例子"):
+                for line in self._examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), prefix="用法：")
 
@@ -87,17 +98,7 @@ class _Chinese(click.Command):
 
 
 class Command(_Chinese):
-    """A command whose help is Chinese; its examples stand in ``epilog``, one a line."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._examples = examples
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if self._examples:
-            with formatter.section("例子"):
-                for line in self._examples:
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+    """A command whose help is Chinese; its examples stand below it, one a line."""
 
 
 class Group(_Chinese, click.Group):
@@ -110,7 +111,35 @@ class Group(_Chinese, click.Group):
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, self.commands[name].get_short_help_str(60)) for name in self.list_commands(ctx)]
+        shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        rows = [(name, self.commands[name].get_short_help_str(60)) for name in shown]
         if rows:
             with formatter.section(_HEADINGS["Commands"]):
                 formatter.write_dl(rows)
+
+
+class DefaultGroup(Group):
+    """A group with a command of its own: what names none of the others is for ``default``."""
+
+    def __init__(self, *args: Any, default: click.Command, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        default.hidden = True
+        self.add_command(default)
+        self._default = default
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        own = [piece for param in self._default.params for piece in param.get_usage_pieces(ctx)]
+        return [*super().collect_usage_pieces(ctx)[:1], *own, "|", "命令 [参数]…"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or [str(self._default.name)])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self._default
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return self._default.name, self._default, args

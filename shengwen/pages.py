@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from crawlers.config import PLATFORMS
 from crawlers.ledger import PlatformBook
-from ingest.privacy import load_secret
 from shengwen.crawling import NAMES, CrawlSchedule, planned
 from shengwen.stages import STAGES
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from shengwen.alerting import Alerting
+    from ingest.stage import StageHealth
     from shengwen.rooms import Rooms
-    from shengwen.runner import StageRunner
     from shengwen.web.deps import PlatformStatus
 
 
 def make_app(
     rooms: Rooms,
-    alerting: Alerting,
-    runner: StageRunner,
     schedule: CrawlSchedule,
+    health: Callable[[], Mapping[str, StageHealth]],
     port: int,
     demo_links: Sequence[tuple[str, str]],
 ) -> tuple[FastAPI, str | None]:
     """The application, and the password that was just made (None when there is one already)."""
+    from shengwen.pushing import Pushing
     from shengwen.web.app import create_app
     from shengwen.web.deps import WebDeps, WebSettings
     from shengwen.web.users import ensure_admin
 
     web = rooms.settings.web
     # Derived, not stored: the cookies' key must not be the key of the authors' hashes.
-    session_key = hmac.new(load_secret(rooms.home.secret), b"page sessions", sha256).digest()
+    session_key = hmac.new(rooms.secret, b"page sessions", sha256).digest()
     deps = WebDeps(
         index=rooms.index,
         reader=rooms.reader,
@@ -53,13 +51,16 @@ def make_app(
             hosts=web.hosts,
             demo=bool(demo_links),
         ),
-        decide_alert=alerting.decide,
-        change_ticket=alerting.change_ticket,
+        decide_alert=rooms.alerting.decide,
+        change_ticket=rooms.alerting.change_ticket,
+        send_again=rooms.alerting.send_again,
         resume_source=schedule.resume,
         platform_status=lambda: platform_statuses(rooms, schedule),
-        health=runner.health,
+        health=health,
         left_out=lambda: tuple(schedule.left_out),
         demo_links=demo_links,
+        tags=[tag.name for tag in rooms.taxonomy.tags],
+        pushing=Pushing(rooms.log, rooms.engine, rooms.privacy, rooms.clock, rooms.settings.brand.match),
         stage_topics=STAGES,
     )
     return create_app(deps), ensure_admin(rooms.engine, rooms.clock)

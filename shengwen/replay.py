@@ -10,6 +10,7 @@ import orjson
 
 from ingest.dead_letters import COLLECT, DeadLetter
 from ingest.errors import Poison
+from ingest.headers import stamped
 from ingest.imports.job import mention_from_row
 from ingest.log.base import Outgoing, Topics
 from ingest.mention import Mention, Raw
@@ -28,7 +29,7 @@ def replay_letter(letter: DeadLetter, rooms: Rooms) -> None:
     # One letter may be parked again after it was closed: each parking is replayed once.
     done = f"replay:{letter.id}:{letter.at.isoformat()}"
     if rooms.log.checkpoint(done) is None:  # set: a crash came between these two steps
-        records = [Outgoing(mention.id, mention.to_json()) for mention in mentions]
+        records = [Outgoing(mention.id, mention.to_json(), stamped()) for mention in mentions]
         rooms.log.produce(Topics.COLLECTED, records, checkpoint=(done, rooms.clock.now().isoformat()))
     rooms.letters.close(letter, Topics.COLLECTED)
 

@@ -13,7 +13,7 @@ from ingest.clock import Clock, SystemClock
 from ingest.dead_letters import DeadLetters
 from ingest.privacy import Privacy, load_secret
 from shengwen.home import Home
-from shengwen.settings import Settings, load_settings, state_url
+from shengwen.settings import Settings, load_settings, log_settings, secret_path, state_url
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,10 +21,31 @@ if TYPE_CHECKING:
     from alerts.read import AlertReader
     from alerts.routing import Routing
     from classify.base import Classifier
+    from classify.corrections import Corrections
     from classify.taxonomy import Taxonomy
     from ingest.log.base import EventLog
     from search.base import Index
+    from search.elastic.index import ElasticIndex
     from shengwen.alerting import Alerting
+
+
+def taxonomy_path(home: Home, settings: Settings) -> Path | None:
+    """The file that replaces the shipped taxonomy, or None."""
+    chosen = settings.classify.taxonomy
+    return None if chosen is None else home.path / chosen
+
+
+def build_classifier(home: Home, settings: Settings) -> Classifier:
+    """The classifier of the settings; what it raises, ``classify.load`` says. Touches nothing in the home."""
+    from classify.load import load_classifier
+
+    return load_classifier(
+        taxonomy_path(home, settings),
+        settings.brand.all_words,
+        model=settings.classify.model,
+        labels=settings.classify.labels,
+        base=home.path,
+    )
 
 
 class Rooms:
@@ -38,15 +59,29 @@ class Rooms:
 
     @cached_property
     def log(self) -> EventLog:
-        from ingest.log.sqlite import SqliteLog
+        from ingest.log.opening import open_log
 
-        return self._stack.enter_context(SqliteLog(self.home.log, clock=self.clock))
+        return self._stack.enter_context(open_log(log_settings(self.home, self.settings), self.home.log, self.clock))
 
     @cached_property
     def index(self) -> Index:
+        if self.settings.index.backend == "elasticsearch":
+            return self.elastic
         from search.sqlite import SqliteIndex
 
         index = SqliteIndex(self.home.index, self.clock)
+        self._stack.callback(index.close)
+        return index
+
+    @cached_property
+    def elastic(self) -> ElasticIndex:
+        """The index on Elasticsearch, also where the settings choose the embedded one."""
+        from search.elastic.index import ElasticIndex
+
+        settings = self.settings.index.elasticsearch
+        if settings.ca_file is not None:
+            settings = settings.model_copy(update={"ca_file": self.home.path / settings.ca_file})
+        index = ElasticIndex(settings, self.clock)
         self._stack.callback(index.close)
         return index
 
@@ -61,30 +96,33 @@ class Rooms:
         return engine
 
     @cached_property
+    def secret(self) -> bytes:
+        """The installation's secret: made in a home that has none yet, never where a setting names it."""
+        return load_secret(secret_path(self.home, self.settings), make=self.settings.secret_file is None)
+
+    @cached_property
     def privacy(self) -> Privacy:
-        return Privacy(load_secret(self.home.secret))
+        return Privacy(self.secret)
 
     @cached_property
     def letters(self) -> DeadLetters:
         return DeadLetters(self.log, self.clock)
 
-    @property
-    def taxonomy_path(self) -> Path | None:
-        """The file that replaces the shipped taxonomy, or None."""
-        chosen = self.settings.classify.taxonomy
-        return None if chosen is None else self.home.path / chosen
-
     @cached_property
     def taxonomy(self) -> Taxonomy:
         from classify.taxonomy import load_taxonomy
 
-        return load_taxonomy(self.taxonomy_path)
+        return load_taxonomy(taxonomy_path(self.home, self.settings))
 
     @cached_property
     def classifier(self) -> Classifier:
-        from classify.load import load_classifier
+        return build_classifier(self.home, self.settings)
 
-        return load_classifier(self.taxonomy_path, brand_words=self.settings.brand.all_words)
+    @cached_property
+    def corrections(self) -> Corrections:
+        from classify.corrections import Corrections
+
+        return Corrections(self.engine, self.clock)
 
     @cached_property
     def routing(self) -> Routing:

@@ -23,9 +23,15 @@ RESTART_AFTER = 15.0
 class StageRunner:
     """Stages of one home in this process. Another process may run the same ones: a group's work is done once."""
 
-    def __init__(self, rooms: Rooms, names: Iterable[str], policy: StagePolicy | None = None) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        names: Iterable[str],
+        policy: StagePolicy | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._rooms = rooms
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._stages = {name: build_stage(name, rooms, policy) for name in names}
         self._threads = [
             threading.Thread(target=self._run, args=(stage,), name=f"stage-{name}")
@@ -48,6 +54,14 @@ class StageRunner:
     def health(self) -> Mapping[str, StageHealth]:
         """Stage name -> its health."""
         return {name: stage.health for name, stage in self._stages.items()}
+
+    def problem(self) -> Exception | None:
+        """Why a stage cannot go on without a person."""
+        return next(iter(self.failed.values()), None)
+
+    def notes(self) -> Mapping[str, str]:
+        """Nothing but the stages' health."""
+        return {}
 
     def _run(self, stage: Stage) -> None:
         while not self._stop.is_set():

@@ -6,16 +6,20 @@ Everything has a default: a home without the file works.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from alerts.config import AlertSettings
 from crawlers.config import CrawlSettings
+from ingest.analysis import SentimentLabel
 from ingest.errors import ConfigError
+from ingest.log.kafka_config import LogSettings
 from ingest.relevance import Brand
+from search.elastic.config import ElasticSettings
 from shengwen.home import Home
 
 
@@ -34,9 +38,15 @@ class WebSection(Section):
 
 
 class ClassifySection(Section):
-    """``taxonomy``: a file that replaces the shipped one; a relative path is seen from the home folder."""
+    """``taxonomy``: a file that replaces the shipped one; a relative path is seen from the home folder.
+
+    ``model``: a Hugging Face model whose sentiment replaces the shipped one's ("": none): a folder, seen from the home
+    folder, or a hub id. ``labels``: label of that model → sentiment, where its names do not tell.
+    """
 
     taxonomy: Path | None = None
+    model: str = ""
+    labels: dict[str, SentimentLabel] = Field(default_factory=dict)
 
 
 class ScheduleSection(Section):
@@ -48,6 +58,13 @@ class ScheduleSection(Section):
     facts_days: float = Field(default=180, ge=60)
     """How long alerting and the spiders remember single mentions (counts stay); eight weeks are the baseline."""
     retention_days: dict[str, int] = Field(default_factory=dict)
+
+
+class IndexSection(Section):
+    """Where mentions are searched: a file in the home folder, or Elasticsearch 8 or 9."""
+
+    backend: Literal["embedded", "elasticsearch"] = "embedded"
+    elasticsearch: ElasticSettings = ElasticSettings()
 
 
 class Settings(BaseSettings):
@@ -64,8 +81,12 @@ class Settings(BaseSettings):
     crawl: CrawlSettings = CrawlSettings()
     alerts: AlertSettings = AlertSettings()
     schedule: ScheduleSection = ScheduleSection()
-    state_url: str | None = None
-    """Null: ``state.db`` in the home folder."""
+    log: LogSettings = LogSettings()
+    index: IndexSection = IndexSection()
+    state_url: SecretStr | None = None
+    """Null: ``state.db`` in the home folder. Else ``postgresql+psycopg://user:password@host:port/database``."""
+    secret_file: Path | None = None
+    """Null: ``secret.key`` in the home folder. Processes on several machines must be given the same one."""
 
     @classmethod
     def settings_customise_sources(
@@ -85,8 +106,26 @@ class Settings(BaseSettings):
 _CHINESE: dict[str, str] = {
     "extra_forbidden": "没有这个设置项",
     "missing": "没有填写",
+    "bool_parsing": "应为 true 或 false",
+    "bool_type": "应为 true 或 false",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "int_from_float": "应为整数",
+    "float_parsing": "应为数字",
+    "float_type": "应为数字",
+    "string_type": "应为文字",
+    "dict_type": "应为键值表",
+    "model_type": "应为键值表",
+    "tuple_type": "应为列表",
     "literal_error": "不是可选的值",
     "string_pattern_mismatch": "格式不对",
+}
+
+_BOUNDS: dict[str, tuple[str, str]] = {
+    "greater_than_equal": ("不能小于", "ge"),
+    "greater_than": ("应大于", "gt"),
+    "less_than_equal": ("不能大于", "le"),
+    "less_than": ("应小于", "lt"),
 }
 
 
@@ -99,18 +138,36 @@ def load_settings(home: Home, **overrides: Any) -> Settings:
     try:
         return OfHome(**overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        kind = first["type"]
-        said = first["msg"].removeprefix("Value error, ") if kind == "value_error" else _CHINESE.get(kind)
-        raise ConfigError(f"设置 {where}：{said or '类型或取值不对'}（{home.settings.name} 或环境变量）") from None
+        said = _said(first["type"], first["msg"], first.get("ctx") or {})
+        raise ConfigError(f"设置 {where}：{said}（{home.settings.name} 或环境变量）") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{home.settings} 不是有效的 TOML：{error}") from None
 
 
+def _said(kind: str, message: str, bounds: Mapping[str, Any]) -> str:
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"{words} {bounds[bound]}"
+    return _CHINESE.get(kind, "类型或取值不对")
+
+
 def state_url(home: Home, settings: Settings) -> str:
     """The state database's URL."""
-    return settings.state_url or f"sqlite:///{home.state}"
+    return f"sqlite:///{home.state}" if settings.state_url is None else settings.state_url.get_secret_value()
+
+
+def secret_path(home: Home, settings: Settings) -> Path:
+    """Where the installation's secret lies; a relative path is seen from the home folder."""
+    return home.secret if settings.secret_file is None else home.path / settings.secret_file
+
+
+def log_settings(home: Home, settings: Settings) -> LogSettings:
+    """Which log is used; relative paths are seen from the home folder."""
+    return settings.log.seen_from(home.path)
 
 
 LOOPBACK: tuple[str, ...] = ("127.0.0.1", "::1", "localhost")

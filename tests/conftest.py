@@ -14,6 +14,18 @@ from ingest.clock import ManualClock
 from ingest.log.sqlite import SqliteLog
 from ingest.privacy import SECRET_BYTES, Privacy
 from tests.processes import Nursery
+from tests.servers.base import NOT_PROVED
+from tests.servers.postgres import (  # noqa: F401 - fixtures
+    _sqlite_template,
+    empty_state_url,
+    module_state_url,
+    postgres_server,
+    postgres_url,
+    state_url,
+)
+
+pytest_plugins = ["tests.servers.kafka", "tests.servers.elastic", "tests.servers.places"]
+
 
 # A busy two-core machine is slow at times: that is no failure of a property. Deterministic: a red run can be repeated.
 settings.register_profile(
@@ -23,10 +35,24 @@ settings.load_profile("shengwen")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LAST = "tests/test_zz_leaks.py"
+APART = Path(__file__).parent / "torch"
+"""Has a virtual environment of its own (``make test-torch``): collected only when it is named."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path != APART:
+        return None
+    named = [(config.invocation_params.dir / name.partition("::")[0]).resolve() for name in config.args]
+    return None if any(path.is_relative_to(APART) for path in named) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.startswith(LAST))  # stable: only the look for leaks moves to the end
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for server, reason in NOT_PROVED.items():
+        terminalreporter.write_line(f"NOT PROVED on {server} in this run: {reason}", yellow=True)
 
 
 @pytest.fixture

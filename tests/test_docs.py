@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import subprocess
@@ -22,7 +23,9 @@ from crawlers.config import PLATFORMS, CrawlSettings, Target
 from shengwen.cli import COMMANDS, _global_first, cli
 from shengwen.commands.doctor import examine
 from shengwen.home import Home
+from shengwen.pushing import PushedMention
 from shengwen.settings import Settings
+from shengwen.web.openapi import example as pushed_example
 
 ROOT = Path(__file__).resolve().parents[1]
 README, README_EN, DESIGN, OPERATIONS = "README.md", "README.en.md", "docs/design.md", "docs/operations.md"
@@ -190,7 +193,8 @@ def table_after(text: str, beginning: str) -> list[list[str]]:
 
 @cache
 def documented() -> dict[str, dict[str, str]]:
-    """Section -> key -> default as written, of the chapter "Settings". A heading may name several sections."""
+    """Section -> key -> default as written, of the chapter "Settings". Headings name one section or several, and a
+    section may have several tables."""
     chapter = read(OPERATIONS).split("\n## Settings\n", 1)[1].split("\n## ", 1)[0]
     sections: dict[str, dict[str, str]] = {}
     for part in chapter.split("\n### ")[1:]:
@@ -198,7 +202,7 @@ def documented() -> dict[str, dict[str, str]]:
         rows = table_after(body, "| key |") if "| key |" in body else []
         keys = {key: row[1] for row in rows for key in SPAN.findall(row[0])}
         for section in SPAN.findall(heading) or ["[]"]:
-            sections[section.strip("[]")] = keys
+            sections.setdefault(section.strip("[]"), {}).update(keys)
     return sections
 
 
@@ -287,10 +291,18 @@ def test_every_example_of_settings_loads() -> None:
     assert AlertSettings(service_levels=levels).service_levels == AlertSettings().service_levels
 
 
+def test_the_documented_push_is_the_programs() -> None:
+    (block,) = fences(read(OPERATIONS), "json")
+    assert json.loads(block) == pushed_example()
+    assert {f"`{name}`" for name in PushedMention.model_fields} - {
+        f"`{span}`" for span in spans(read(OPERATIONS))
+    } == set()
+
+
 def test_the_browser_and_every_platform_are_named() -> None:
     text = read(OPERATIONS)
     assert all(f"`{platform}`" in text for platform in PLATFORMS)
-    assert set(CrawlSettings.model_fields) - set(PLATFORMS) == {"user_agent", "chromium"}
+    assert set(CrawlSettings.model_fields) - set(PLATFORMS) == {"user_agent", "chromium", "official"}
 
 
 # -- home and doctor ---------------------------------------------------------------------------------------------------
@@ -340,7 +352,8 @@ def test_the_readmes_tree_is_the_houses() -> None:
     tree = read(README).split("## 结构", 1)[1]
     named = set(re.findall(r"^([a-z]+)/ ", fences(tree)[0], re.MULTILINE))
     packages = {name.partition("/")[0] for name in tracked() if name.count("/") == 1 and name.endswith("/__init__.py")}
-    assert named == packages
+    deployed = {name.partition("/")[0] for name in tracked() if name.endswith("/Dockerfile")}
+    assert named == packages | deployed
     below = set(re.findall(r"([a-z0-9]+)/", fences(tree)[0].splitlines()[-1].split("另有")[1]))
     assert below <= {name.split("/")[1] for name in tracked() if name.startswith("tests/")}
 
@@ -368,7 +381,7 @@ def test_every_module_named_in_the_design_is_there() -> None:
     named |= set(re.findall(rf"\b(?:{rooms})\.[a-z_]+\b", fences(read(DESIGN), "mermaid")[0]))
     assert len(named) > 8
     assert [name for name in sorted(named) if not resolves(name)] == []
-    assert not resolves("ingest.log.kafka")
+    assert not resolves("ingest.log.nowhere")
 
 
 def slugs(text: str) -> set[str]:

@@ -15,6 +15,8 @@ import pytest
 
 from ingest.log.sqlite import SqliteLog
 from tests.processes import Nursery
+from tests.servers.elastic import ElasticServer
+from tests.servers.kafka import KafkaServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -25,11 +27,11 @@ def left_threads() -> list[str]:
 
 
 def left_children() -> list[str]:
-    """Command lines of child processes, zombies among them, but for nurseries that a fixture is about to close."""
+    """Command lines of child processes, zombies among them, but for what a fixture is about to close."""
     found = []
     for listing in Path("/proc/self/task").glob("*/children"):
         for pid in listing.read_text().split():
-            if int(pid) not in Nursery.open_now:
+            if int(pid) not in Nursery.open_now | KafkaServer.running | ElasticServer.running:
                 command = Path(f"/proc/{pid}/cmdline")
                 words = command.read_bytes() if command.exists() else b""
                 found.append(f"{pid}: {words.replace(bytes(1), b' ').decode(errors='replace')}")

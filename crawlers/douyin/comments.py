@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 from crawlers.douyin.videos import is_enterprise
-from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.text import clean
@@ -17,6 +18,8 @@ from ingest.mention import Media
 COMMENTS: Final = "douyin.comment.list"
 REPLIES: Final = "douyin.comment.list.reply"
 OPEN_COMMENTS: Final = "douyin.open.item.comment.list"
+
+_COUNTS: Final = {"folded": "folded_comment_count"}
 
 
 def comment_list(answer: Answer) -> Page:
@@ -41,7 +44,11 @@ def _page(answer: Answer, name: str, nothing: Stop) -> Page:
         draft = harvest.add(record, partial(_comment, answer, None))
         root_id = str(draft.native_id) if draft else record.id_or_none("cid")
         harvest.add_all(record.each("reply_comment"), partial(_comment, answer, root_id))
-    return harvest.page(name, more=_next(root, answer), total=root.number("total"), nothing=nothing)
+    harvest.expect(root, "has_more")
+    harvest.expect_in(root["comments"], "text")
+    return harvest.page(
+        name, more=_next(root, answer), total=root.number("total"), counts=claims(root, _COUNTS), nothing=nothing
+    )
 
 
 def _next(data: Reader, answer: Answer) -> dict[str, str] | None:
@@ -55,13 +62,15 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
     native_id = record.id("cid")
     created = record.moment(answer.captured_at, "create_time")
     aweme = record.id_or_none("aweme_id") or answer.param("aweme_id", "item_id")
-    replied = record.id_or_none("reply_to_reply_id") or record.id_or_none("reply_id") or root_id
+    said, replied = record.id_or_none("reply_to_reply_id"), record.id_or_none("reply_id")
     likes, replies = record.count("digg_count"), record.count("reply_comment_total")
     media: list[Media] = []
     for picture in record.each("image_list"):
         media += image(picture.first("origin_url.url_list.0", "medium_url.url_list.0").value)
     for clip in record.each("video_list"):
         media += video(clip.first("play_addr.url_list.0", "video.play_addr.url_list.0").value)
+    if not media:
+        media = image(record.first("sticker.static_url.url_list.0", "sticker.animate_url.url_list.0").value)
     user = record["user"]
     return Draft(
         source="douyin",
@@ -70,10 +79,11 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
         created_at=created.at,
         created_precision=created.precision,
         text=clean(record.text("text")),
-        parent_native=f"comment:{replied}" if replied else f"video:{aweme}" if aweme else None,
+        parent_native=_parent(native_id, (said, replied, root_id), aweme),
         url=f"https://www.douyin.com/video/{aweme}" if aweme and aweme.isdigit() else None,
         author_id=user.id_or_none("sec_uid", "uid"),
         is_brand=is_enterprise(user),
+        by_poster=_by_poster(record),
         region=province(record["ip_label"].value),
         likes=likes.value,
         replies=replies.value,
@@ -82,11 +92,24 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
     )
 
 
+def _parent(native_id: str, comments: Iterable[str | None], video_id: str | None) -> str | None:
+    """The nearest comment that this one answers, never itself; else the video."""
+    nearest = next((one for one in comments if one and one != native_id), None)
+    return f"comment:{nearest}" if nearest else f"video:{video_id}" if video_id else None
+
+
+def _by_poster(record: Reader) -> bool:
+    labels = [record, *record.each("label_list")]
+    return any("作者" in label.text("label_text", "text")[:40] for label in labels)
+
+
 def open_list(answer: Answer) -> Page:
     """The open platform's comments of one's own videos. Names beyond id, user and content are thinly known."""
     data = answer.root["data"]
     harvest = Harvest()
     harvest.add_all(data.each("list"), partial(_open_comment, answer))
+    harvest.expect(data, "has_more")
+    harvest.expect_in(data["list"], "content")
     return harvest.page(OPEN_COMMENTS, more=_next(data, answer))
 
 
@@ -104,7 +127,7 @@ def _open_comment(answer: Answer, record: Reader) -> Draft:
         created_at=created.at if created else None,
         created_precision=created.precision if created else "day",
         text=clean(record.text("content")),
-        parent_native=f"comment:{replied}" if replied else f"video:{item}" if item else None,
+        parent_native=_parent(native_id, (replied,), item),
         author_id=record.id_or_none("comment_user_id"),
         likes=likes.value,
         replies=replies.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from crawlers.douyin import comments, signals, videos
+from crawlers.douyin import comments, official, signals, videos
 from crawlers.endpoint import Endpoint, Platform
 from crawlers.reading import Reader
 
@@ -45,10 +45,24 @@ DOUYIN: Final = Platform(
             parse=comments.comment_list,
         ),
         Endpoint(
+            name=official.VIDEOS,
+            address=re.compile(r"open\.douyin\.com/(?:api/douyin/v1/)?video/(?:video_)?list"),
+            fits=official.is_video_list,
+            accepts=lambda root: root.is_list("data.list"),
+            parse=official.video_list,
+        ),
+        Endpoint(
             name=comments.OPEN_COMMENTS,
-            address=re.compile(r"open\.douyin\.com/item/comment/"),
+            address=re.compile(r"open\.douyin\.com/(?:item|video/search)/comment/"),
             fits=lambda root: root.is_list("data.list"),
             parse=comments.open_list,
+        ),
+        Endpoint(
+            name=videos.OPEN_VIDEOS,
+            address=re.compile(r"open\.douyin\.com/video/search/?(?:#|$)"),
+            fits=lambda root: False,  # an account's own videos look the same
+            accepts=lambda root: root.is_list("data.list"),
+            parse=videos.open_videos,
         ),
         Endpoint(
             name=videos.SEARCH,

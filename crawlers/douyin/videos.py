@@ -11,7 +11,7 @@ from crawlers.endpoint import Answer, Harvest, Stop
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.text import clean
-from crawlers.values import image, province, video
+from crawlers.values import https_url, image, province, video
 from ingest.draft import Draft
 from ingest.errors import PayloadError
 from ingest.mention import Media
@@ -19,6 +19,7 @@ from ingest.mention import Media
 SEARCH: Final = "douyin.search"
 DETAIL: Final = "douyin.aweme.detail"
 VIDEO_PAGE: Final = "douyin.video.page"
+OPEN_VIDEOS: Final = "douyin.open.video.search"
 
 MAX_NODES: Final = 50_000
 """Objects of a page's state that are looked at while searching for the video."""
@@ -84,6 +85,7 @@ def search(answer: Answer) -> Page:
             harvest.add(aweme, lambda record: _aweme(record, answer))
         elif not isinstance(card.value, dict) or card.text("type") == "1":
             harvest.add(card, _without_video)
+    harvest.expect(root, "has_more")
     cursor = root.number("cursor")
     more = None
     if root.flag("has_more") and cursor is not None and str(cursor) != answer.param("offset"):
@@ -118,6 +120,40 @@ def video_page(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add(found, lambda record: _aweme(record, answer))
     return harvest.page(VIDEO_PAGE)
+
+
+def open_videos(answer: Answer) -> Page:
+    """The open platform's videos, found by keyword. Its names are thinly known."""
+    data = answer.root["data"]
+    harvest = Harvest()
+    harvest.add_all(data.each("list"), lambda record: _open_video(record, answer))
+    harvest.expect(data, "has_more")
+    cursor = data.number("cursor")
+    goes_on = data.flag("has_more") and cursor is not None and str(cursor) != answer.param("cursor")
+    return harvest.page(OPEN_VIDEOS, more={"cursor": str(cursor)} if goes_on else None)
+
+
+def _open_video(record: Reader, answer: Answer) -> Draft:
+    native_id = record.id("item_id")
+    created = record.moment(answer.captured_at, "create_time")
+    numbers = record["statistics"]
+    likes, replies = numbers.count("digg_count"), numbers.count("comment_count")
+    shares, views = numbers.count("share_count"), numbers.count("play_count")
+    return Draft(
+        source="douyin",
+        kind="video",
+        native_id=native_id,
+        created_at=created.at,
+        created_precision=created.precision,
+        text=clean(record.text("title", "desc")),
+        url=https_url(record["share_url"].value),
+        author_id=record.id_or_none("open_id"),
+        likes=likes.value,
+        replies=replies.value,
+        shares=shares.value,
+        views=views.value or None,
+        approximate=any(count.approximate for count in (likes, replies, shares, views)),
+    )
 
 
 def _find_video(root: Reader, wanted: str | None) -> Reader | None:

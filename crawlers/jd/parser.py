@@ -63,6 +63,18 @@ JD: Final = Platform(
             parse=questions.answer_list,
         ),
         Endpoint(
+            name=reviews.SUMMARIES,
+            address=re.compile(r"productCommentSummaries", re.IGNORECASE),
+            fits=lambda root: root.is_list("CommentsCount"),
+            parse=reviews.summaries,
+        ),
+        Endpoint(
+            name=reviews.WARE,
+            address=re.compile(r"wareBusiness"),
+            fits=lambda root: root.is_object("productAttributeVO") or root.is_object("wareInfo"),
+            parse=reviews.ware,
+        ),
+        Endpoint(
             name=reviews.OLD_LIST,
             address=re.compile(r"productPageComments|ProductPageComments|ProductPageFoldComments|/productpage/p-\d"),
             fits=lambda root: root.has("comments") or root.has("productCommentSummary") or root.has("maxPage"),

@@ -29,6 +29,7 @@ def question_list(answer: Answer) -> Page:
     add_questions(harvest, records, answer, answer.param("productId", "sku"))
     page = answer.page_number("page", default=1)
     more = {"page": str(page + 1)} if records and page is not None else None
+    harvest.expect_in(answer.root["questionList"], "content")
     return harvest.page(QUESTIONS, more=more, total=answer.root.number("totalItem"))
 
 
@@ -39,6 +40,7 @@ def answer_list(answer: Answer) -> Page:
     harvest.add_all(records, partial(_answer, answer.param("questionId"), None, answer, False))
     page = answer.page_number("page", default=1)
     more = {"page": str(page + 1)} if records and page is not None else None
+    harvest.expect_in(answer.root["answers"], "content")
     return harvest.page(ANSWERS, more=more, total=answer.root.number("totalItem"))
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.jd.questions import add_questions, item_url
 from crawlers.jd.signals import BLOCKED
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
 from crawlers.text import append_text, review_text
-from crawlers.values import Moment, days_after, image, province, video
+from crawlers.values import Moment, days_after, image, province, read_count, video
 from ingest.draft import Draft
-from ingest.mention import Append, Media
+from ingest.mention import Append, Media, RatingScale
 
 MAX_PAGES: Final = 100
 """The old list never gives a page beyond this, whatever maxPage says."""
@@ -25,6 +26,20 @@ OLD_LIST: Final = "jd.productPageComments"
 FIRST_SCREEN: Final = "jd.getLegoWareDetailComment"
 NEW_LIST: Final = "jd.getCommentListPage"
 MERCHANT: Final = "jd.getVenderCommentsForJos"
+SUMMARIES: Final = "jd.productCommentSummaries"
+WARE: Final = "jd.pc_detailpage_wareBusiness"
+
+_OLD_COUNTS: Final = {
+    "good": "goodCount",
+    "middle": "generalCount",
+    "bad": "poorCount",
+    "append": "afterCount",
+    "picture": "showCount",
+    "video": "videoCount",
+    "default_good": "defaultGoodCount",
+}
+_NEW_COUNTS: Final = {"good": "goodCnt", "middle": "normalCnt", "bad": "badCnt", "picture": "pictureCnt"}
+_WORDS: Final = {"好评": 5, "中评": 3, "差评": 1}
 
 
 def old_list(answer: Answer) -> Page:
@@ -35,7 +50,11 @@ def old_list(answer: Answer) -> Page:
         return Page(endpoint=OLD_LIST, signal="blocked", reason=BLOCKED.reason)
     harvest = Harvest()
     harvest.add_all(root.each("comments"), lambda record: _old_review(record, answer))
-    total = root.number("productCommentSummary.commentCount")
+    if "Fold" not in (answer.payload.url or ""):  # nothing is known of how the list of folded reviews goes on
+        harvest.expect(root, "maxPage")
+    harvest.expect_in(root["comments"], "content")
+    summary = root["productCommentSummary"]
+    total = summary.number("commentCount", "commentCountStr")
     last = root.number("maxPage")
     page = _old_page(answer)
     more = None
@@ -47,7 +66,22 @@ def old_list(answer: Answer) -> Page:
     nothing = Stop("empty", "no reviews, or past the last page")
     if not comments and page is not None and last is not None and page < last and total != 0:
         nothing = Stop("unknown", f"no reviews on page {page} though maxPage is {last}")
-    return harvest.page(OLD_LIST, more=more, total=total, nothing=nothing)
+    return harvest.page(OLD_LIST, more=more, total=total, counts=claims(summary, _OLD_COUNTS), nothing=nothing)
+
+
+def summaries(answer: Answer) -> Page:
+    """``productCommentSummaries.action``: counts only, of one or several SKUs; those of the first are told."""
+    first = answer.root.at("CommentsCount.0")
+    total = first.number("CommentCount", "commentCount", "CommentCountStr")
+    if total is None:
+        return Page(endpoint=SUMMARIES, signal="unknown", reason="CommentsCount[0].CommentCount is missing")
+    names = {claim: key[0].upper() + key[1:] for claim, key in _OLD_COUNTS.items()}
+    return Page(endpoint=SUMMARIES, signal="ok", total=total, counts=claims(first, names) or claims(first, _OLD_COUNTS))
+
+
+def ware(answer: Answer) -> Page:
+    """``pc_detailpage_wareBusiness``: the product itself. Nobody says anything there."""
+    return Page(endpoint=WARE, signal="empty", reason="a product's details, without reviews")
 
 
 def _old_page(answer: Answer) -> int | None:
@@ -59,7 +93,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
     captured_at = answer.captured_at
     native_id = record.id("id")
     created = record.moment(captured_at, "creationTime")
-    text, empty = review_text(record.text("content"))
+    text, empty = review_text(record.text("content", "showOrderComment.content"))
     # The list mixes the reviews of all SKUs of a product, so the one asked for is only second best.
     sku = record.id_or_none("referenceId") or answer.param("productId")
     likes, replies = record.count("usefulVoteCount"), record.count("replyCount")
@@ -127,10 +161,26 @@ def first_screen(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add_all(root.each("commentInfoList"), lambda record: _new_review(record, answer.captured_at))
     add_questions(harvest, root.each("questionList"), answer, root.text("skuId", "sku") or answer.param("sku"))
+    harvest.expect(root, "commentInfoList")
+    harvest.expect_in(root["commentInfoList"], "commentData", "tagCommentContent")
+    counts = claims(root, _NEW_COUNTS)
+    defaults = _default_good(root.text("defaultGoodCountText"))
+    if defaults is not None:
+        counts["default_good"] = defaults
     nothing = Stop("empty", "no reviews and no questions")
     if not root.is_list("commentInfoList") and total != 0:
         nothing = Stop("unknown", "commentInfoList is missing")
-    return harvest.page(FIRST_SCREEN, total=total, nothing=nothing)
+    return harvest.page(FIRST_SCREEN, total=total, counts=counts, nothing=nothing)
+
+
+def _default_good(text: str) -> int | None:
+    """The number in base64 of "1000+个用户默认评价了该商品"; None where it is something else."""
+    try:
+        words = b64decode(text[:400], validate=True).decode()
+    except ValueError:
+        return None
+    number = re.match(r"[\d.]{1,12}\s{0,3}[万千]?\+?", words, re.ASCII)
+    return read_count(number[0]).value if number else None
 
 
 def new_list(answer: Answer) -> Page:
@@ -140,6 +190,11 @@ def new_list(answer: Answer) -> Page:
         return Page(endpoint=NEW_LIST, signal="unknown", reason="no floor commentlist-list")
     harvest = Harvest()
     cards = [card["commentInfo"] for card in floor.each("data") if card.has("commentInfo")]
+    if not cards and floor.at("data.0").value is not None:
+        reason = f"{floor.path}.data[0].commentInfo is missing"
+        return Page(endpoint=NEW_LIST, signal="unknown", reason=reason)
+    harvest.expect(floor, "data")
+    harvest.expect_in(Reader([card.value for card in cards], f"{floor.path}.data[].commentInfo"), "commentData")
     harvest.add_all(cards, lambda record: _new_review(record, answer.captured_at))
     page = answer.page_number("pageNum")
     more = {"pageNum": str(page + 1)} if cards and page is not None else None
@@ -159,7 +214,7 @@ def _new_review(record: Reader, captured_at: datetime) -> Draft:
     created = record.moment(captured_at, "commentDate")
     text, empty = review_text(record.text("commentData", "tagCommentContent"))
     likes, replies = record.count("praiseCnt"), record.count("replyCnt")
-    score = record.number("commentScore")
+    score, scale = _new_rating(record)
     sku = record.id_or_none("productId")
     media: list[Media] = []
     for picture in record.each("pictureInfoList"):
@@ -175,8 +230,8 @@ def _new_review(record: Reader, captured_at: datetime) -> Draft:
         created_precision=created.precision,
         text=text,
         empty_text=empty,
-        rating=score if score in (1, 2, 3, 4, 5) else None,
-        rating_scale="5" if score in (1, 2, 3, 4, 5) else None,
+        rating=score,
+        rating_scale=scale,
         url=item_url(sku),
         product=product_of(sku, sku, "", _new_spec(record)),
         author_id=nickname(record.text("userNickName")),
@@ -191,6 +246,15 @@ def _new_review(record: Reader, captured_at: datetime) -> Draft:
         ),
         media=media,
     )
+
+
+def _new_rating(record: Reader) -> tuple[int | None, RatingScale | None]:
+    """Stars; where there are none, what the words say."""
+    score = record.number("commentScore")
+    if score in (1, 2, 3, 4, 5):
+        return score, "5"
+    worded = _WORDS.get(record.text("commentScoreText").strip())
+    return worded, "3" if worded else None
 
 
 def _is_video(picture: Reader) -> bool:
@@ -243,6 +307,8 @@ def _merchant_review(record: Reader, captured_at: datetime) -> Draft:
     media = [m for one in record.each("images") for m in image(one["imgUrl"].value)]
     for one in record.each("videos"):
         media += video(one.first("remark", "videoUrl", "mainUrl").value)
+    # Where the seller has not answered, whatever was replied, others did.
+    answers = record.each("replies") if record["isVenderReply"].value is not False else ()
     return Draft(
         source="jd",
         kind="review",
@@ -259,6 +325,6 @@ def _merchant_review(record: Reader, captured_at: datetime) -> Draft:
         likes=likes.value,
         replies=replies.value,
         approximate=likes.approximate or replies.approximate,
-        seller_reply=joined_replies(reply.text("content") for reply in record.each("replies")),
+        seller_reply=joined_replies(reply.text("content") for reply in answers),
         media=media,
     )

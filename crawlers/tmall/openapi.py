@@ -21,6 +21,7 @@ from ingest.mention import Append
 
 TRADE_RATES: Final = "tmall.traderates.get"
 RATE_FEED: Final = "tmall.traderate.feeds.get"
+ITEM_TAGS: Final = "tmall.traderate.itemtags.get"
 
 _RATINGS: Final = {"good": 5, "neutral": 3, "bad": 1}
 _LOGIN_WORDS: Final = re.compile(r"session|授权|auth", re.IGNORECASE)
@@ -33,6 +34,7 @@ def trade_rates(answer: Answer) -> Page:
     records = list(root.each("trade_rates.trade_rate"))
     harvest = Harvest()
     harvest.add_all(records, lambda record: _trade_rate(record, answer))
+    harvest.expect(root, "has_next", "total_results")
     page, size = answer.page_number("page_no", default=1), answer.page_number("page_size", default=40) or 40
     total = root.number("total_results")
     goes_on = (
@@ -97,6 +99,11 @@ def _feed(record: Reader, answer: Answer) -> Draft:
         author_id=nickname(record.text("user_nick")),
         appends=[Append(text=appended, created_at=at.at if at else None)] if appended else [],
     )
+
+
+def item_tags(answer: Answer) -> Page:
+    """``tmall.traderate.itemtags.get``: what an item's reviews talk about, counted by the platform; no review."""
+    return Page(endpoint=ITEM_TAGS, signal="empty", reason="an item's tag counts, without reviews")
 
 
 def _line_id(order_line: str) -> str:

@@ -31,6 +31,20 @@ TMALL: Final = Platform(
             parse=reviews.old_list,
         ),
         Endpoint(
+            name=reviews.FEED_RATES,
+            address=re.compile(r"feedRateList\.htm"),
+            fits=lambda root: root.is_list("comments") and (root.has("maxPage") or root.at("comments.0").has("rateId")),
+            accepts=lambda root: root.has("comments"),
+            parse=reviews.feed_rates,
+        ),
+        Endpoint(
+            name=reviews.TAG_CLOUDS,
+            address=re.compile(r"listTagClouds\.htm"),
+            fits=lambda root: root.is_list("tags.tagClouds"),
+            accepts=lambda root: root.is_object("tags"),
+            parse=reviews.tag_clouds,
+        ),
+        Endpoint(
             name=reviews.NEW_PC,
             address=re.compile(r"review\.list\.for\.new\.pc\.detail", re.IGNORECASE),
             fits=lambda root: root.is_object("data.module") or _api(root, "review.list.for.new.pc.detail"),
@@ -65,6 +79,12 @@ TMALL: Final = Platform(
             address=re.compile(r"traderate\.feeds\.get"),
             fits=lambda root: root.is_object("tmall_traderate_feeds_get_response.tmall_rate_info"),
             parse=openapi.rate_feed,
+        ),
+        Endpoint(
+            name=openapi.ITEM_TAGS,
+            address=re.compile(r"traderate\.itemtags\.get"),
+            fits=lambda root: root.is_object("tmall_traderate_itemtags_get_response"),
+            parse=openapi.item_tags,
         ),
     ),
     outside=signals.outside,

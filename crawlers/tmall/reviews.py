@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
@@ -17,6 +17,19 @@ OLD_LIST: Final = "tmall.list_detail_rate"
 DETAIL_LIST: Final = "tmall.rate.detaillist.get"
 ITEM_RATES: Final = "tmall.wdetail.getitemrates"
 NEW_PC: Final = "tmall.review.list.for.new.pc.detail"
+FEED_RATES: Final = "tmall.feedRateList"
+TAG_CLOUDS: Final = "tmall.listTagClouds"
+
+_OLD_COUNTS: Final = {"picture": "picNum"}
+_MTOP_COUNTS: Final = {
+    "good": "feedGoodCount",
+    "middle": "feedNormalCount",
+    "bad": "feedBadCount",
+    "append": "feedAppendCount",
+    "picture": "feedPicCount",
+    "video": "feedVideoCount",
+    "folded": "foldCount",
+}
 
 _MTOP_RATINGS: Final = {"1": 5, "0": 3, "-1": 1}
 
@@ -32,6 +45,8 @@ def old_list(answer: Answer) -> Page:
         return Page(endpoint=OLD_LIST, signal="unknown", reason="rateDetail.rateList is missing")
     harvest = Harvest()
     harvest.add_all(root.each("rateList"), lambda record: _old_review(record, answer))
+    harvest.expect_in(root["rateList"], "rateContent")
+    harvest.expect(root["paginator"], "lastPage")
     page, last = root.number("paginator.page"), root.number("paginator.lastPage")
     total = root.number("rateCount.total", "paginator.items")
     asked = answer.page_number("currentPage")
@@ -43,7 +58,9 @@ def old_list(answer: Answer) -> Page:
     at_end = page is None or last is None or page >= last or clamped or root.number("paginator.items") == 0
     if not at_end:
         nothing = Stop("unknown", f"no reviews on page {page} of {last}")
-    return harvest.page(OLD_LIST, more=more, total=total, nothing=nothing)
+    return harvest.page(
+        OLD_LIST, more=more, total=total, counts=claims(root["rateCount"], _OLD_COUNTS), nothing=nothing
+    )
 
 
 def _old_review(record: Reader, answer: Answer) -> Draft:
@@ -92,13 +109,16 @@ def detail_list(answer: Answer) -> Page:
         return Page(endpoint=name, signal="unknown", reason="data.rateList is missing")
     harvest = Harvest()
     harvest.add_all(data.each("rateList"), lambda record: _mtop_review(record, answer))
+    harvest.expect_in(data["rateList"], "feedback")
+    harvest.expect(data, "hasNext", "totalPage")
     page_name = "pageNo" if answer.param("pageNo") or not answer.param("pageNum", "currentPage") else "pageNum"
     page_name = "currentPage" if answer.param("currentPage") else page_name
     page = answer.page_number(page_name)
     last = data.number("totalPage")
     goes_on = data.flag("hasNext") if data.has("hasNext") else last is not None and page is not None and page < last
     more = {page_name: str(page + 1)} if data["rateList"].value and goes_on and page is not None else None
-    return harvest.page(name, more=more, total=data.number("total", "feedAllCount"))
+    total = data.number("total", "feedAllCount")
+    return harvest.page(name, more=more, total=total, counts=claims(data, _MTOP_COUNTS))
 
 
 def _mtop_review(record: Reader, answer: Answer) -> Draft:
@@ -114,7 +134,12 @@ def _mtop_review(record: Reader, answer: Answer) -> Draft:
     for one in record.each("feedPicPathList", "feedPicList"):
         media += image(one.value if isinstance(one.value, str) else one["thumbnail"].value)
     media += [m for one in append.each("appendFeedPicPathList") for m in image(one.value)]
-    media += video(record.at("video.cloudVideoUrl").value)
+    clip = video(record.at("video.cloudVideoUrl").value)
+    if not media and not clip:
+        for one in record.each("rateResourceList"):
+            clip += video(one.first("cloudVideoUrl", "videoUrl").value)
+            media += image(one.first("image", "thumbnail", "url", "picUrl").value)
+    media += clip
     return Draft(
         source="tmall",
         kind="review",
@@ -149,6 +174,8 @@ def new_pc(answer: Answer) -> Page:
         return Page(endpoint=NEW_PC, signal="unknown", reason="data.module.reviewVOList is missing")
     harvest = Harvest()
     harvest.add_all(module.each("reviewVOList"), lambda record: _new_pc_review(record, answer))
+    harvest.expect_in(module["reviewVOList"], "reviewWordContent")
+    harvest.expect(module, "hasNext")
     goes_on = module.flag("hasNext") and bool(module["reviewVOList"].value)
     more = {"pageNum": str(asked + 1)} if goes_on and asked is not None else None
     return harvest.page(NEW_PC, more=more)
@@ -185,6 +212,60 @@ def _new_pc_review(record: Reader, answer: Answer) -> Draft:
         seller_reply=joined_replies([record.text("reply"), append.text("reply")]),
         media=media,
     )
+
+
+def feed_rates(answer: Answer) -> Page:
+    """``feedRateList.htm`` of Taobao's own shops (C2C). Only its root is well known; the names below are tolerant."""
+    root = answer.root
+    if not root.is_list("comments"):
+        return Page(endpoint=FEED_RATES, signal="unknown", reason="comments is missing or null")
+    harvest = Harvest()
+    harvest.add_all(root.each("comments"), lambda record: _feed_rate(record, answer))
+    harvest.expect(root, "maxPage")
+    harvest.expect_in(root["comments"], "content")
+    page, last = root.number("currentPageNum"), root.number("maxPage")
+    page = page if page is not None else answer.page_number("currentPageNum")
+    goes_on = root["comments"].value and page is not None and last is not None and page < last
+    more = {"currentPageNum": str(page + 1)} if goes_on and page is not None else None
+    return harvest.page(FEED_RATES, more=more, total=root.number("total"))
+
+
+def _feed_rate(record: Reader, answer: Answer) -> Draft:
+    created = record.moment(answer.captured_at, "date", "rateDate")
+    text, empty = review_text(record.text("content"))
+    item = record.id_or_none("auction.aucNumId", "auctionNumId") or answer.param("auctionNumId")
+    rating = _MTOP_RATINGS.get(record.text("rate"))
+    append, reply = record["append"], record["reply"]
+    media: list[Media] = []
+    for part in (record, append):
+        for one in part.each("photos"):
+            media += image(one.value if isinstance(one.value, str) else one.first("url", "thumbnail").value)
+    media += video(record.first("video.cloudVideoUrl", "video.url").value)
+    return Draft(
+        source="tmall",
+        kind="review",
+        native_id=record.id("rateId", "id"),
+        created_at=created.at,
+        created_precision=created.precision,
+        text=text,
+        empty_text=empty,
+        rating=rating,
+        rating_scale="3" if rating else None,
+        url=item_url(item),
+        product=product_of(item, None, record.text("auction.title"), spec_of_text(record.text("auction.sku"))),
+        author_id=nickname(record.text("user.nick", "userNick")),
+        appends=_append(append, created, answer, ("content",), ("date",), "dayAfterConfirm"),
+        seller_reply=joined_replies([record.text("reply"), reply.text("content"), append.text("reply.content")]),
+        media=media,
+    )
+
+
+def tag_clouds(answer: Answer) -> Page:
+    """``listTagClouds.htm``: how many reviews there are, by words; no review."""
+    total = answer.root.number("tags.rateSum")
+    if total is None:
+        return Page(endpoint=TAG_CLOUDS, signal="unknown", reason="tags.rateSum is missing")
+    return Page(endpoint=TAG_CLOUDS, signal="ok", total=total)
 
 
 def _spec(record: Reader, mapped: str, written: str) -> str | None:

@@ -55,6 +55,8 @@ def _page(answer: Answer, name: str) -> Page:
     data = data_of(answer.root)
     harvest = Harvest()
     add_comments(harvest, data.each("comments"), answer, answer.param("note_id"))
+    harvest.expect_in(data["comments"], "content")
+    harvest.expect(data, "has_more")
     return harvest.page(name, more=_next(data, answer))
 
 
@@ -64,6 +66,8 @@ def app_comment_page(answer: Answer) -> Page:
     harvest = Harvest()
     for record in data.each("comments"):
         _add_with_replies(harvest, record, _app_comment, answer, answer.param("note_id"))
+    harvest.expect_in(data["comments"], "content")
+    harvest.expect(data, "has_more")
     return harvest.page(APP_COMMENTS, more=_next(data, answer), total=data.number("comment_count"))
 
 
@@ -95,6 +99,10 @@ def _parent(record: Reader, native_id: str, note_id: str | None, root_id: str | 
     return f"post:{note_id}" if note_id else None
 
 
+def _by_poster(record: Reader) -> bool:
+    return any(tag.value == "is_author" for tag in record.each("show_tags", "showTags"))
+
+
 def _comment(answer: Answer, note_id: str | None, root_id: str | None, record: Reader) -> Draft:
     native_id = record.id("id")
     created = record.moment(answer.captured_at, "create_time", "createTime")
@@ -116,6 +124,7 @@ def _comment(answer: Answer, note_id: str | None, root_id: str | None, record: R
         parent_native=_parent(record, native_id, note, root_id),
         url=note_url(note),
         author_id=record.id_or_none("user_info.user_id", "userInfo.userId"),
+        by_poster=_by_poster(record),
         region=province(record.first("ip_location", "ipLocation").value),
         likes=likes.value,
         replies=replies.value,
@@ -142,6 +151,7 @@ def _app_comment(answer: Answer, note_id: str | None, root_id: str | None, recor
         parent_native=_parent(record, native_id, note, root_id),
         url=note_url(note),
         author_id=record.id_or_none("user.userid", "user.user_id"),
+        by_poster=_by_poster(record),
         region=province(record["ip_location"].value),
         likes=likes.value,
         replies=replies.value,

@@ -13,7 +13,7 @@ from crawlers.endpoint import Answer, Harvest, Stop
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.text import clean_note
-from crawlers.values import Count, id_time, image, province, video
+from crawlers.values import Count, Moment, id_time, image, province, video
 from crawlers.xiaohongshu.comments import add_comments, note_url
 from ingest.draft import Draft
 from ingest.errors import PayloadError
@@ -50,6 +50,7 @@ def search(answer: Answer) -> Page:
     data = data_with(answer.root, "items")
     harvest = Harvest()
     harvest.add_all(_note_cards(data), lambda item: _listed(item, answer))
+    harvest.expect(data, "has_more")
     page = answer.page_number("page")
     more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
     return harvest.page(SEARCH, more=more)
@@ -67,6 +68,7 @@ def profile(answer: Answer) -> Page:
     data = data_with(answer.root, "notes")
     harvest = Harvest()
     harvest.add_all(data.each("notes"), lambda record: _stub(record, record, answer))
+    harvest.expect(data, "has_more")
     cursor = data.text("cursor")
     goes_on = data.flag("has_more") and cursor and cursor != answer.param("cursor")
     return harvest.page(PROFILE, more={"cursor": cursor} if goes_on else None)
@@ -84,6 +86,9 @@ def note_page(answer: Answer) -> Page:
             continue
         draft = harvest.add(note, lambda record: _note(record, record.id("noteId", "note_id"), answer))
         add_comments(harvest, detail.each("comments.list"), answer, str(draft.native_id) if draft else None)
+        for said in harvest.drafts:
+            if draft is not None and said.kind == "comment" and said.author_id and said.author_id == draft.author_id:
+                said.by_poster = True
     nothing = Stop("gone", "the page holds no note") if missing else Stop("unknown", "noteDetailMap is empty")
     return harvest.page(NOTE_PAGE, nothing=nothing)
 
@@ -94,7 +99,7 @@ def list_page(answer: Answer) -> Page:
     for item in answer.root.each("search.feeds"):
         harvest.add_all(_note_cards_of([item]), lambda one: _listed(one, answer))
     for tab in answer.root.each("user.notes"):
-        items = list(tab.items()) or [tab]
+        items = list(tab.items()) if isinstance(tab.value, list) else [tab]
         harvest.add_all(_note_cards_of(items), lambda one: _listed(one, answer))
     return harvest.page(LIST_PAGE)
 
@@ -105,6 +110,7 @@ def app_search(answer: Answer) -> Page:
     harvest = Harvest()
     notes = [item["note"] for item in data.each("items") if item.is_object("note")]
     harvest.add_all(notes, lambda record: _app_note(record, answer))
+    harvest.expect(data, "has_more")
     page = answer.page_number("page")
     more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
     return harvest.page(APP_SEARCH, more=more)
@@ -138,10 +144,13 @@ def _listed(item: Reader, answer: Answer) -> Draft:
 
 def _stub(item: Reader, card: Reader, answer: Answer) -> Draft:
     native_id = item.id("id", "note_id", "noteId")
-    try:
-        created = id_time(native_id)
-    except ValueError as error:
-        raise PayloadError(f"no creation time in the id ({error})", field=item.first("id", "note_id").path) from error
+    created = _published(card, answer)
+    if created is None:
+        try:
+            created = id_time(native_id)
+        except ValueError as error:
+            where = item.first("id", "note_id").path
+            raise PayloadError(f"no creation time in the id ({error})", field=where) from error
     draft = _base(card, native_id)
     draft.created_at, draft.created_precision = created.at, created.precision
     draft.title = clean_note(card.text("display_title", "displayTitle", "title")) or None
@@ -149,6 +158,15 @@ def _stub(item: Reader, card: Reader, answer: Answer) -> Draft:
     token = item.text("xsec_token", "xsecToken") or card.text("xsec_token", "xsecToken")
     draft.lead = {"xsec_token": token} if token else {}
     return draft
+
+
+def _published(card: Reader, answer: Answer) -> Moment | None:
+    """What newer lists say of the day of publishing, where they say it by the day."""
+    for tag in card.each("corner_tag_info", "cornerTagInfo"):
+        if tag.text("type") == "publish_time":
+            stated = tag.moment_or_none(answer.captured_at, "text")
+            return stated if stated is not None and stated.precision != "month" else None
+    return None
 
 
 def _note(card: Reader, native_id: str, answer: Answer) -> Draft:

@@ -14,7 +14,8 @@ XIAOHONGSHU: Final = Platform(
         Endpoint(
             name=notes.NOTE_PAGE,
             address=re.compile(r"(?:xiaohongshu|rednote)\.com/(?:explore|discovery/item|search_result)/[0-9a-f]{24}"),
-            fits=lambda root: root.is_object("note.noteDetailMap"),
+            fits=lambda root: bool(root.at("note.noteDetailMap").value) and root.is_object("note.noteDetailMap"),
+            accepts=lambda root: root.is_object("note.noteDetailMap"),
             parse=notes.note_page,
         ),
         Endpoint(

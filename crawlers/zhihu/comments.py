@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from crawlers.endpoint import Answer, Harvest, Stop
+from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.text import clean_html
@@ -63,6 +63,8 @@ def comment_page(answer: Answer) -> Page:
         draft = harvest.add(record, partial(_comment, answer, thread[1] if thread else None))
         root_id = str(draft.native_id) if draft else record.id_or_none("id")
         harvest.add_all(record.each("child_comments"), partial(_comment, answer, root_id))
+    harvest.expect_in(root["data"], "content")
+    harvest.expect(root["paging"], "is_end")
     offset = next_params(answer).get("offset")
     total = root.number("counts.total_counts", "paging.totals", "common_counts")
     nothing = Stop("empty", "no comments")
@@ -72,7 +74,9 @@ def comment_page(answer: Answer) -> Page:
         offset = None
         if unfinished and total:
             nothing = Stop("unknown", f"no comments though there are {total}")
-    return harvest.page(name, more={"offset": offset} if offset else None, total=total, nothing=nothing)
+    more = {"offset": offset} if offset else None
+    counts = claims(root["counts"], {"folded": "collapsed_counts"})
+    return harvest.page(name, more=more, total=total, counts=counts, nothing=nothing)
 
 
 def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft | None:
@@ -98,12 +102,18 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft | Non
         url=link(subject[2]) if subject is not None and link is not None else None,
         author_id=author_id(author),
         is_brand=is_organisation(author),
+        by_poster=_by_poster(record),
         region=_region(record),
         likes=likes.value,
         replies=replies.value,
         approximate=likes.approximate or replies.approximate,
         media=pictures(markup),
     )
+
+
+def _by_poster(record: Reader) -> bool:
+    tagged = any("作者" in tag.text("text")[:40] for tag in record.each("author_tag"))
+    return tagged or record.flag("is_author") or record.text("author.role") == "author"
 
 
 def _region(record: Reader) -> str | None:

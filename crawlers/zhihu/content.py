@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from crawlers.endpoint import Answer
 from crawlers.reading import Reader
 from crawlers.text import clean_html
-from crawlers.values import Moment, https_url
+from crawlers.values import Moment, https_url, province
 from ingest.draft import Draft
 from ingest.errors import PayloadError
 from ingest.mention import Media
@@ -99,6 +99,7 @@ def _content(record: Reader, answer: Answer, kind: str, native_id: str, title: s
         text=clean_html(markup or record.text("excerpt")),
         author_id=author_id(record["author"]),
         is_brand=is_organisation(record["author"]),
+        region=province(record.first("ip_info", "ipInfo").value),
         likes=likes.value,
         replies=replies.value,
         approximate=likes.approximate or replies.approximate,

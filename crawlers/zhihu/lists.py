@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from crawlers.endpoint import Answer, Harvest, Stop
 from crawlers.payload import Page
 from crawlers.reading import Reader
-from crawlers.text import clean
+from crawlers.text import clean, clean_html
 from crawlers.zhihu.content import (
     BUILDERS,
     answer_draft,
@@ -30,6 +30,7 @@ from ingest.mention import Kind
 FEEDS: Final = "zhihu.question.feeds"
 SEARCH: Final = "zhihu.search_v3"
 OFFICIAL: Final = "zhihu.openapi.search"
+HOT: Final = "zhihu.openapi.hot_list"
 ITEM: Final = "zhihu.item"
 PAGE: Final = "zhihu.page"
 LIST: Final = "zhihu.list"
@@ -51,6 +52,8 @@ def question_feeds(answer: Answer) -> Page:
     root = answer.root
     harvest = Harvest()
     harvest.add_all(answers_of(root), lambda record: answer_draft(record, answer))
+    harvest.expect(root["paging"], "is_end")
+    harvest.expect_in(Reader([one.value for one in answers_of(root)], "data[].target"), "content", "excerpt")
     walled = root["paging"].flag("need_force_login")
     more = None if walled else next_params(answer) or None
     nothing = Stop("empty", "no answers")
@@ -70,14 +73,19 @@ def search(answer: Answer) -> Page:
             continue
         found = item["object"] if item.has("object") else item
         if not isinstance(item.value, dict) or found.text("type") in BUILDERS or not found.has("type"):
-            harvest.add(found, lambda record: _found(record, answer))
+            marked = item["highlight"]
+            harvest.add(found, lambda record, marked=marked: _found(record, marked, answer))  # type: ignore[misc]
+    harvest.expect(answer.root["paging"], "is_end")
     # "not the end" is also said of empty results: without items there is no next page.
     offset = next_params(answer).get("offset") if items else None
     return harvest.page(SEARCH, more={"offset": offset} if offset else None)
 
 
-def _found(record: Reader, answer: Answer) -> Draft:
+def _found(record: Reader, marked: Reader, answer: Answer) -> Draft:
+    """A hit; what it does not say itself is taken from its highlighted words."""
     draft = item_draft(record, answer)
+    draft.title = draft.title or clean_html(marked.text("title")) or None
+    draft.text = draft.text or clean_html(marked.text("description"))
     draft.partial = not record.text("content", "detail", "description")
     return draft
 
@@ -136,14 +144,47 @@ _ADDRESSES: Final[tuple[tuple[re.Pattern[str], Kind], ...]] = (
 
 
 def official_search(answer: Answer) -> Page:
-    """The data open platform's search: no paging. Ids come from the address, as ``ContentID`` is not always the id."""
+    """The data open platform's search: no paging. Ids come from the address, as ``ContentID`` is not always the id.
+
+    The few comments shown with a hit are not read: they have neither id nor time, and comment_v5 tells them in full.
+    """
     harvest = Harvest()
     harvest.add_all(answer.root.each("Data.Items"), lambda record: _official(record, answer))
+    harvest.expect_in(answer.root.at("Data.Items"), "ContentText", "Title")
     return harvest.page(OFFICIAL, nothing=Stop("empty", answer.root.text("Data.EmptyReason")[:200] or "no results"))
 
 
-def _official(record: Reader, answer: Answer) -> Draft:
-    kind, native_id, question, url = _from_address(record)
+def hot_list(answer: Answer) -> Page:
+    """The data open platform's list of what is hot: questions without a time, each a stub."""
+    harvest = Harvest()
+    harvest.add_all(answer.root.each("Data.Items"), _hot)
+    return harvest.page(HOT)
+
+
+def _hot(record: Reader) -> Draft | None:
+    place = _from_address(record)
+    if place is None:
+        return None
+    kind, native_id, question, url = place
+    return Draft(
+        source="zhihu",
+        kind=kind,
+        native_id=native_id,
+        created_at=None,
+        created_precision="day",
+        title=clean(record.text("Title")).removesuffix(" - 知乎").strip() or None,
+        text=clean(record.text("Summary", "ContentText")),
+        parent_native=f"question:{question}" if question else None,
+        url=url,
+        partial=True,
+    )
+
+
+def _official(record: Reader, answer: Answer) -> Draft | None:
+    place = _from_address(record)
+    if place is None:
+        return None
+    kind, native_id, question, url = place
     # The last edit is all there is; the day alone claims less than it would seem to know.
     edited = record.moment(answer.captured_at, "EditTime")
     likes, replies = record.count("VoteUpCount"), record.count("CommentCount")
@@ -164,7 +205,8 @@ def _official(record: Reader, answer: Answer) -> Draft:
     )
 
 
-def _from_address(record: Reader) -> tuple[Kind, str, str | None, str]:
+def _from_address(record: Reader) -> tuple[Kind, str, str | None, str] | None:
+    """Kind, id, question and web address of a hit; None for a place outside Zhihu (the global search finds some)."""
     try:
         parts = urlsplit(record.text("Url"))
         address = f"{(parts.hostname or '').lower()}{parts.path}"
@@ -182,4 +224,7 @@ def _from_address(record: Reader) -> tuple[Kind, str, str | None, str]:
             "video": zvideo_url(native_id),
         }.get(kind, f"https://www.zhihu.com/pin/{native_id}")
         return kind, native_id, question, url
+    host = address.partition("/")[0]
+    if host and host != "zhihu.com" and not host.endswith(".zhihu.com"):
+        return None
     raise PayloadError("an address that names no answer, article, question or video", field=f"{record.path}.Url")

@@ -55,6 +55,13 @@ ZHIHU: Final = Platform(
             parse=lists.search,
         ),
         Endpoint(
+            name=lists.HOT,
+            address=re.compile(r"developer\.zhihu\.com/.*hot_list"),
+            fits=lambda root: False,
+            accepts=lambda root: root.has("Code") and root.is_list("Data.Items"),
+            parse=lists.hot_list,
+        ),
+        Endpoint(
             name=lists.OFFICIAL,
             address=re.compile(r"developer\.zhihu\.com/"),
             fits=lambda root: root.has("Code") and root.is_list("Data.Items"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import orjson
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.errors import Poison, ShengwenError, UserError
-from ingest.imports.mapping import TEXT_HEADINGS, guess_mapping
+from ingest.headers import stamped
+from ingest.imports.mapping import SAMPLED, TEXT_HEADINGS, guess_mapping
 from ingest.imports.rows import draft_from_row
-from ingest.imports.tables import BadRow, Row, open_table
+from ingest.imports.tables import BadRow, Row, Table, open_table
 from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import Kind, Matched, Mention, Raw
 from ingest.privacy import Privacy
@@ -94,17 +96,18 @@ class ImportJob:
             state.before = dict(before)
             self._save([], state)
         with open_table(self._path, TEXT_HEADINGS) as table:
-            self.mapping = guess_mapping(table.columns, self._wanted)
+            samples, rows = peeked(table)
+            self.mapping = guess_mapping(table.columns, self._wanted, samples, self._kind)
             good: list[Outgoing] = []
             bad: list[Outgoing] = []
             read = 0
-            for row in table.rows:
+            for row in rows:
                 read += 1
                 if read <= state.rows:
                     continue
                 outcome = self._convert(row)
                 if isinstance(outcome, Mention):
-                    good.append(Outgoing(outcome.id, outcome.to_json()))
+                    good.append(Outgoing(outcome.id, outcome.to_json(), stamped()))
                 else:
                     bad.append(outcome)
                 if len(good) + len(bad) >= BATCH:
@@ -155,6 +158,12 @@ class ImportJob:
             "mapping": orjson.dumps(dict(self.mapping)).decode(),
         }
         return letter_for_payload(self.source, self._privacy.lock(raw), raw, error, self._clock, context)
+
+
+def peeked(table: Table) -> tuple[list[Mapping[str, Any]], Iterator[Row | BadRow]]:
+    """The cells of the first rows, and all rows."""
+    first = list(islice(table.rows, SAMPLED))
+    return [row.cells for row in first if isinstance(row, Row)], chain(first, table.rows)
 
 
 def mention_from_row(

@@ -14,14 +14,10 @@ import orjson
 from ingest.default_reviews import is_default_review
 from ingest.draft import Draft
 from ingest.errors import Poison
-from ingest.mention import Append, Kind, Product, RatingScale
+from ingest.imports.ratings import Stars, stars, stars_of_csat, stars_of_nps
+from ingest.mention import Append, Kind, Product
 from ingest.times import read_instant
 
-_RATING_WORDS: Mapping[str, tuple[int, RatingScale]] = {
-    "好评": (5, "3"), "中评": (3, "3"), "差评": (1, "3"), "good": (5, "3"), "neutral": (3, "3"), "bad": (1, "3"),
-    "一星": (1, "5"), "二星": (2, "5"), "三星": (3, "5"), "四星": (4, "5"), "五星": (5, "5"),
-}  # fmt: skip
-_RATING = re.compile(r"([1-5])(?:\.0+)?\s*(?:分|星|stars?)?", re.IGNORECASE)
 _COUNT = re.compile(r"(\d{1,12}(?:\.\d+)?)\s*(万|w|k|千)?\+?", re.IGNORECASE)
 _UNITS = {"万": 10_000, "w": 10_000, "千": 1_000, "k": 1_000}
 
@@ -48,7 +44,7 @@ def draft_from_row(
     text = words("text") or ""
     default = is_default_review(text)
     created, written = cell("created_at"), str(cell("created_at") or "")
-    rating, scale = _rating(cell("rating"))
+    answered = _stars(cell)
     appended = words("append")
     draft = Draft(
         source=source,
@@ -59,8 +55,9 @@ def draft_from_row(
         text="" if default else text,
         title=words("title"),
         empty_text=default or not text,
-        rating=rating,
-        rating_scale=scale,
+        rating=answered.rating,
+        rating_scale=answered.scale,
+        rating_original=answered.original,
         url=words("url"),
         product=_product(cells, cell),
         author_id=words("author"),
@@ -79,12 +76,19 @@ def draft_from_row(
     identity = cell("id")
     if isinstance(identity, float | bool | dict | list):
         raise Poison("not an id; a float has lost digits", field="id")
-    draft.native_id = str(identity).strip() if identity is not None else _hashed(text, written, draft)
+    if identity is not None:
+        draft.native_id = str(identity).strip()
+    else:
+        draft.native_id = content_id(text, draft.title, written + (answered.original or ""), draft.author_id)
     return draft
 
 
-def _hashed(text: str, written: str, draft: Draft) -> str:
-    parts = [" ".join(text.split()), draft.title, written, draft.author_id]
+def content_id(text: str, title: str | None, written: str, author: str | None) -> str:
+    """The id of what came without one: the same words of the same person at the same time are the same mention.
+
+    ``written`` is the time as it was given.
+    """
+    parts = [" ".join(text.split()), title, written, author]
     return sha256(orjson.dumps([str(p or "").encode("utf-8", "replace").decode() for p in parts])).hexdigest()[:20]
 
 
@@ -103,16 +107,11 @@ def _product(cells: Mapping[str, Any], cell: Any) -> Product | None:
     return Product(**kept) if kept else None
 
 
-def _rating(value: Any) -> tuple[int | None, RatingScale | None]:
-    if value is None:
-        return None, None
-    text = str(value).strip().lower()
-    if text in _RATING_WORDS:
-        return _RATING_WORDS[text]
-    match = _RATING.fullmatch(text)
-    if not match:
-        raise Poison("not a rating from 1 to 5 (or 好评/中评/差评)", field="rating")
-    return int(match[1]), "5"
+def _stars(cell: Any) -> Stars:
+    """Of the answer that is there; a survey's own scale before plain stars."""
+    if cell("nps") is not None:
+        return stars_of_nps(cell("nps"))
+    return stars_of_csat(cell("csat")) if cell("csat") is not None else stars(cell("rating"))
 
 
 def _count(value: Any, field: str) -> int | None:

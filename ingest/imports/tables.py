@@ -98,7 +98,7 @@ def _open_text(path: Path) -> Iterator[IO[str]]:
 
 
 def _encoding(head: bytes) -> str:
-    """By its mark, else UTF-8 where it reads as that, else GB18030 (what Chinese store exports are)."""
+    """By its mark, else UTF-16 by its nulls, else UTF-8 where it reads as that, else GB18030 (Chinese exports)."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -106,6 +106,11 @@ def _encoding(head: bytes) -> str:
     ):
         if head.startswith(mark):
             return name
+    nulls = head.count(0)
+    if nulls >= 4 and nulls * 50 >= len(head):  # UTF-16 without a mark: its line ends and digits have a null each
+        low = head[1::2].count(0)
+        if low * 50 >= nulls * 49 or low * 50 <= nulls:
+            return "utf-16-le" if low * 2 > nulls else "utf-16-be"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # not final: a cut character at the end is no error
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -71,7 +71,9 @@ class Consumer(ABC):
     def commit(self, positions: Mapping[int, int]) -> None:
         """Durably set, by partition, the next offset to read. Call it only after the effect is durable.
 
-        Raises ContractError for an offset beyond what was polled or for a partition that is not assigned.
+        Raises ContractError for an offset beyond what was polled, and its kind NotAssigned for a partition that is not
+        assigned, or that a rebalance took away since its records were polled: then nothing is committed, and they are
+        read again by whom it was given to.
         """
 
     @abstractmethod
@@ -109,13 +111,18 @@ class EventLog(ABC):
         ``checkpoint`` = (name, value) is stored with the records: an importer that dies reads it back by
         :meth:`checkpoint` and goes on there. On the embedded log both are one transaction; a backend without
         transactions stores the checkpoint after the records, so a crash between repeats records, never loses them.
-        Raises Retryable when it may pass (then nothing or all of it was written), ContractError for an unknown topic
-        and for a key or header that UTF-8 cannot hold (then nothing was written).
+        Raises Retryable when it may pass (then nothing or all of it was written; without transactions perhaps a part),
+        ContractError for an unknown topic and for a key or header that UTF-8 cannot hold, Poison for a record that is
+        larger than the backend takes (then nothing was written).
         """
 
     @abstractmethod
     def checkpoint(self, name: str) -> str | None:
         """The value last stored under ``name``, or None."""
+
+    def checkpoints(self, names: Collection[str]) -> Mapping[str, str]:
+        """Those of ``names`` that have a value, at once."""
+        return {name: value for name in names if (value := self.checkpoint(name)) is not None}
 
     @abstractmethod
     def consumer(self, topic: str, group: str) -> Consumer:

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from ingest.clock import Clock, SystemClock
-from ingest.errors import ContractError, Permanent
+from ingest.errors import ContractError, NotAssigned, Permanent
 from ingest.log.base import Consumer, EventLog, Outgoing, Record, Topics
 from ingest.mention import millis
 from ingest.sqlite import connect, mapped_errors, transaction
@@ -202,7 +202,7 @@ class SqliteConsumer(Consumer):
         if not positions:
             return
         if not self._owns or set(positions) != {PARTITION}:
-            raise ContractError(f"{self._group} commits a partition that it does not own")
+            raise NotAssigned(f"{self._group} commits a partition that it does not own", positions.keys())
         offset = positions[PARTITION]
         if not 0 <= offset <= self._next:
             raise ContractError(f"{self._group} commits {offset}, but only {self._next} were polled")
@@ -211,7 +211,7 @@ class SqliteConsumer(Consumer):
 
     def seek(self, partition: int, offset: int) -> None:
         if not self._join() or partition != PARTITION:
-            raise ContractError(f"{self._group} seeks in a partition that it does not own")
+            raise NotAssigned(f"{self._group} seeks in a partition that it does not own", {partition})
         with mapped_errors(self._path):
             (end,) = self._connection.execute("SELECT next_offset FROM topics WHERE id = ?", (self._number,)).fetchone()
         self._next = min(max(offset, 0), end)

@@ -1,4 +1,4 @@
-"""``shengwen classify``: texts in, analyses out."""
+"""``shengwen classify``: texts in, analyses out; and what people's corrections are good for."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import click
 
 from ingest.errors import UserError
 from shengwen.cli import pass_home
+from shengwen.commands.classify_corrections import corrections
+from shengwen.commands.classify_evaluate import evaluate
+from shengwen.commands.classify_refit import refit
 from shengwen.home import Home
-from shengwen.messages import Command
+from shengwen.messages import Command, DefaultGroup
 
 if TYPE_CHECKING:
     from classify.base import Utterance
@@ -21,36 +24,47 @@ if TYPE_CHECKING:
 BATCH = 512
 
 
-@click.command(
-    cls=Command,
-    examples=[
-        "echo '暖气很热，但安装师傅态度太差' | shengwen classify",
-        "shengwen classify 评价.txt > 结果.jsonl",
-        """printf '{"text": "漏水了", "rating": 1}\\n' | shengwen classify""",
-    ],
-)
+EXAMPLES = [
+    "echo '暖气很热，但安装师傅态度太差' | shengwen classify",
+    "shengwen classify 评价.txt > 结果.jsonl",
+    """printf '{"text": "漏水了", "rating": 1}\\n' | shengwen classify""",
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 @click.argument("file", type=click.File("r", encoding="utf-8-sig", errors="replace", lazy=False), default="-")
 @pass_home
-def classify(home: Home, file: IO[str]) -> None:
+def texts(home: Home, file: IO[str]) -> None:
     """判断文本的情感、意图、标签。
 
     每行一条文本，或每行一个带 "text" 的 JSON（可有 "rating" 1-5、"likes"）；按原来的顺序，每行输出一个 JSON。
     不写文件名时从标准输入读取。
     """
-    from classify.load import load_classifier
+    from shengwen.rooms import build_classifier
     from shengwen.settings import load_settings
 
-    settings = load_settings(home)
-    taxonomy = settings.classify.taxonomy
-    classifier = load_classifier(
-        None if taxonomy is None else home.path / taxonomy, brand_words=settings.brand.all_words
-    )
+    classifier = build_classifier(home, load_settings(home))
     out = sys.stdout.buffer
     lines = _utterances(file)
     while batch := list(islice(lines, BATCH)):
         for analysis in classifier.analyse(batch):
             out.write(analysis.to_json() + b"\n")
         out.flush()
+
+
+@click.group(
+    cls=DefaultGroup, default=texts, examples=[*EXAMPLES, "shengwen classify evaluate", "shengwen classify refit"]
+)
+def classify() -> None:
+    """判断文本的情感、意图、标签；用人在网页上的纠正衡量、重调分类器。
+
+    每行一条文本，或每行一个带 "text" 的 JSON（可有 "rating" 1-5、"likes"）；按原来的顺序，每行输出一个 JSON。
+    不写文件名时从标准输入读取。文件和下面的命令同名时写成 ./文件名。
+    """
+
+
+for _command in (evaluate, refit, corrections):
+    classify.add_command(_command)
 
 
 def _utterances(file: IO[str]) -> Iterator[Utterance]:

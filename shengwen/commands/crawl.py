@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from crawlers.config import PLATFORMS
 from ingest.errors import UserError
 from shengwen.cli import pass_home
 from shengwen.home import Home
 from shengwen.messages import Command
 
+if TYPE_CHECKING:
+    from shengwen.rooms import Rooms
+    from shengwen.worker import Part
 
-@click.command(cls=Command, examples=["shengwen crawl jd zhihu --once", "shengwen -v crawl"])
+
+@click.command(
+    cls=Command, examples=["shengwen crawl jd zhihu --once", "shengwen -v crawl", "shengwen crawl --schedule"]
+)
 @click.argument("sources", nargs=-1)
 @click.option("--once", is_flag=True, help="采集一遍就退出")
+@click.option("--schedule", is_flag=True, help="作为常驻进程按时采集；开几个也只有持有租约的一个在采，别的候着")
 @click.option("--resume", is_flag=True, help="先恢复停下的平台（人已经登录或完成验证）")
 @pass_home
-def crawl(home: Home, sources: tuple[str, ...], once: bool, resume: bool) -> None:
+def crawl(home: Home, sources: tuple[str, ...], once: bool, schedule: bool, resume: bool) -> None:
     """按设置采集；不写平台就是全部有目标的。遇到登录墙、验证或拒绝，那个平台马上停下，等人处理。"""
-    from crawlers.config import PLATFORMS
     from crawlers.ledger import PlatformBook
     from shengwen.crawling import NAMES, CrawlSchedule, crawl_once, planned
     from shengwen.rooms import Rooms
@@ -28,6 +37,11 @@ def crawl(home: Home, sources: tuple[str, ...], once: bool, resume: bool) -> Non
     unknown = [source for source in sources if source not in PLATFORMS]
     if unknown:
         raise UserError(f"没有平台 {'、'.join(unknown)}；可用的是 {'、'.join(PLATFORMS)}")
+    if schedule:
+        if once or resume:
+            raise UserError("--schedule 不能和 --once、--resume 一起用；停下的平台在网页“来源”里恢复")
+        _stand_by(home, sources)
+        return
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -36,19 +50,19 @@ def crawl(home: Home, sources: tuple[str, ...], once: bool, resume: bool) -> Non
         chosen = [p for p in ready if not sources or p in sources]
         without = [s for s in sources if s not in ready]
         if without:
-            raise UserError(f"{'、'.join(without)} 没有采集目标，请在 {home.settings.name} 的 [crawl.…] 里写上 targets")
+            raise UserError(f"{'、'.join(without)} 没有采集目标，{_hint(home)}")
         if not chosen:
-            raise UserError(f"没有任何采集目标，请在 {home.settings.name} 的 [crawl.…] 里写上 targets")
+            raise UserError(f"没有任何采集目标，{_hint(home)}")
         book = PlatformBook(rooms.engine, rooms.clock)
         if resume:
             for platform in chosen:
                 book.resume(platform)
         if not once:
-            schedule = CrawlSchedule(rooms, chosen)
-            schedule.start()
+            crawling = CrawlSchedule(rooms, chosen)
+            crawling.start()
             click.echo(f"开始采集 {'、'.join(NAMES[p] for p in chosen)}；Ctrl-C 停止", err=True)
             stop.wait()
-            schedule.stop()
+            crawling.stop()
             return
         failed = 0
         for platform in list(chosen):
@@ -70,6 +84,25 @@ def crawl(home: Home, sources: tuple[str, ...], once: bool, resume: bool) -> Non
             failed += report.status in ("failed", "stopped")
     if failed:
         raise SystemExit(1)
+
+
+def _hint(home: Home) -> str:
+    return f"请在 {home.settings.name} 的 [crawl.…] 里写上 targets，或填好 [crawl.official.…]"
+
+
+def _stand_by(home: Home, sources: tuple[str, ...]) -> None:
+    from crawlers.launch import GRACE
+    from shengwen.crawling import LeasedSchedule, planned
+    from shengwen.worker import STOP_WITHIN, Worker, run
+
+    def make(rooms: Rooms, _: threading.Event) -> Sequence[Part]:
+        only = [platform for platform in PLATFORMS if platform in sources] if sources else None
+        if not planned(rooms.settings):
+            click.echo("没有任何采集目标：这个进程什么都不会采，写好 [crawl.…] 的 targets 后重启它", err=True)
+        return [LeasedSchedule(rooms, only)]
+
+    worker = Worker(home, "crawl", make, stop_within=GRACE + STOP_WITHIN)
+    run(worker, lambda: click.echo("采集进程已启动，Ctrl-C 停止", err=True))
 
 
 _STATUS = {"complete": "完成", "partial": "部分完成", "stopped": "停下了", "failed": "失败"}

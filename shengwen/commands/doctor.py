@@ -16,6 +16,7 @@ import click
 import orjson
 
 from ingest.errors import ShengwenError
+from ingest.log.base import Topics
 from shengwen.cli import pass_home
 from shengwen.home import Home
 from shengwen.messages import Command
@@ -56,10 +57,12 @@ def examine(home: Home) -> dict[str, Any]:
     checks: list[Check] = [_home(home)]
     counts: dict[str, int] = {}
     if checks[0].ok:
-        checks += [_file(home.log, "事件日志"), _file(home.index, "检索库"), _file(home.state, "状态库")]
         try:
             with Rooms(home) as rooms:
                 checks += [
+                    _tried("事件日志", lambda: _log(rooms)),
+                    _tried("检索库", lambda: _index(rooms)),
+                    _tried("状态库", lambda: _state(rooms)),
                     _tried("设置", lambda: _settings(rooms)),
                     _tried("分类模型", lambda: Check("分类模型", True, rooms.classifier.name)),
                     _browser(rooms),
@@ -69,6 +72,7 @@ def examine(home: Home) -> dict[str, Any]:
                     _tried("告警投递", lambda: _outbox(rooms)),
                 ]
         except ShengwenError as error:
+            checks.append(_file(home.state, "状态库"))
             checks.append(Check("设置", False, str(error), "按提示改好设置后再运行"))
     names = ("collected", "indexed", "empty", "duplicates", "dead_letters")
     shown = {name: counts.get(name, 0) for name in names} | {k: v for k, v in counts.items() if k not in names}
@@ -107,6 +111,27 @@ def _file(path: Path, name: str) -> Check:
         )
     size = sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
     return Check(name, True, f"{path.name}，{size / 1e6:.1f} MB，完好")
+
+
+def _index(rooms: Rooms) -> Check:
+    if rooms.settings.index.backend == "embedded":
+        return _file(rooms.home.index, "检索库")
+    return Check("检索库", True, rooms.elastic.describe())
+
+
+def _state(rooms: Rooms) -> Check:
+    """The state database, wherever it lies; of a server its version and place."""
+    from sqlalchemy import make_url
+
+    from ingest.state import state_errors
+    from shengwen.settings import state_url
+
+    url = make_url(state_url(rooms.home, rooms.settings))
+    if url.get_backend_name() == "sqlite":
+        return _file(Path(url.database or ""), "状态库")
+    with state_errors(), rooms.engine.connect() as connection:
+        version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
+    return Check("状态库", True, f"PostgreSQL {version}，{url.host}:{url.port or 5432}/{url.database}")
 
 
 def _settings(rooms: Rooms) -> Check:
@@ -150,6 +175,17 @@ def _counts(rooms: Rooms, into: dict[str, int]) -> Check:
         return Check("数目", True, said)
     remedy = "有记录下落不明：保留数据文件夹，用 shengwen -v doctor 的输出联系维护者"
     return Check("数目", False, f"对不上：{said}；检索库里 {counts.documents} 条，删除过 {counts.erased} 条", remedy)
+
+
+def _log(rooms: Rooms) -> Check:
+    if rooms.settings.log.backend == "embedded":
+        return _file(rooms.home.log, "事件日志")
+    kafka = rooms.settings.log.kafka
+    ends = {topic: rooms.log.end_offsets(topic) for topic in Topics.ALL}  # opening it has checked the topics
+    said = (
+        f"Kafka（{', '.join(kafka.servers)}），{len(ends)} 个主题，{sum(sum(e.values()) for e in ends.values())} 条记录"
+    )
+    return Check("事件日志", True, said)
 
 
 def _letters(rooms: Rooms) -> Check:

@@ -16,6 +16,7 @@ import click
 import orjson
 
 from ingest.errors import UserError
+from ingest.imports.mapping import DEFAULT_SOURCES, FIELDS
 from ingest.log.base import Topics
 from shengwen.cli import pass_home
 from shengwen.home import Home
@@ -37,23 +38,26 @@ LOOK_EVERY = 0.1
     cls=Command,
     examples=[
         "shengwen import 旗舰店评价.xlsx --source 旗舰店",
-        "shengwen import 评价.csv --source jd-export --map text=买家原话 --map created_at=下单日",
-        "shengwen import 热线记录.jsonl --source 热线 --kind call --json",
+        "shengwen import 评价.csv --source jd-export --map 买家原话=text --map 下单日=created_at --dry-run",
+        "shengwen import 满意度回访.xlsx --kind survey",
+        "shengwen import 热线记录.jsonl --kind call --json",
     ],
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--source", required=True, metavar="名字", help="来源的名字，记录里写作 import:名字")
-@click.option("--map", "mapping", multiple=True, metavar="字段=列名", help="指定某一列是什么，可多次；不写时按列名猜")
+@click.option("--source", metavar="名字", help="来源的名字，记录里写作 import:名字；问卷和热线可以不写")
+@click.option("--map", "mapping", multiple=True, metavar="列名=字段", help="指定某一列是什么，可多次；不写时按列名猜")
 @click.option("--kind", type=click.Choice(KINDS), default="review", show_default=True, help="这些是什么")
+@click.option("--dry-run", is_flag=True, help="只显示每一列会当作什么、有几分把握，试读前 1000 行，什么都不写")
 @click.option("--no-wait", is_flag=True, help="进了日志就返回，不等到能检索")
 @click.option("--json", "as_json", is_flag=True, help="结果输出为 JSON")
 @pass_home
 def import_files(
     home: Home,
     files: tuple[Path, ...],
-    source: str,
+    source: str | None,
     mapping: tuple[str, ...],
     kind: str,
+    dry_run: bool,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -64,17 +68,26 @@ def import_files(
     · 文件里有编号列（id、评价ID…）时，编号不同就是两条，哪怕文字一样；
       没有编号列时，文字、时间、作者都相同的是同一条，记下出现了几次。
     · 没有时间列的，不知道是哪天说的：算作导入时，精确到月，不会触发告警。
+    · 问卷（survey）认 NPS 0–10 和满意度 1–5，折成星级，原来的分数另存；热线（call）的来电号码只留不可逆的键。
     · 有评分而没有文字的会入库；什么都没有的算“空”。读不懂的行进死信，一行也不会丢。
     · 中断（Ctrl-C、断电）后再运行同样的命令，从停下的地方继续；已经导完的文件不会再导一遍。
     """
     from shengwen.rooms import Rooms
 
+    source = source or DEFAULT_SOURCES.get(kind)  # type: ignore[call-overload]  # click checked the choice
+    if source is None:
+        raise click.MissingParameter(param_hint="'--source'", param_type="option")
     if not re.fullmatch(r"[\w\-.]{1,64}", source):
         raise UserError("--source 只能用文字、数字、- _ .，不超过 64 个字")
     wanted = dict(_pair(one) for one in mapping)
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise UserError(f"找不到文件 {'、'.join(missing)}")
+    if dry_run:
+        from shengwen.commands.import_preview import preview
+
+        preview(files, kind, wanted, as_json)  # type: ignore[arg-type]  # click checked the choice
+        return
     stop = threading.Event()
     with Rooms(home) as rooms, _stopping(stop):
         jobs = [_job(file, rooms, source, kind, wanted) for file in files]
@@ -110,10 +123,14 @@ def _job(file: Path, rooms: Rooms, source: str, kind: str, wanted: dict[str, str
 
 
 def _pair(text: str) -> tuple[str, str]:
-    field, equals, column = text.partition("=")
-    if not equals or not field or not column:
-        raise UserError(f"--map 应写成“字段=列名”，而不是“{text}”")
-    return field.strip(), column.strip()
+    """(field, column) of ``列名=字段`` or ``字段=列名``: our fields have English names."""
+    left, equals, right = (part.strip() for part in text.rpartition("="))
+    if not equals or not left or not right:
+        raise UserError(f"--map 应写成“列名=字段”，而不是“{text}”")
+    if right in FIELDS:
+        return right, left
+    left, _, right = (part.strip() for part in text.partition("="))
+    return left, right
 
 
 @contextmanager

@@ -35,18 +35,21 @@ def parse(
 ) -> None:
     """用采集器的解析代码读保存下来的应答，每个文件输出一行 JSON：{"signal", "mentions", "next", …}。
 
+    problems 指出读不出的记录坏在哪条路径，missing 是应有却没有的路径，fill 是各字段有值的记录所占比例。
     记录和进入数据流的一样（已遮盖）。没有初始化过的话，作者键用一个固定的密钥计算；什么文件都不会写。
     """
+    from crawlers.fill import fill_of
     from crawlers.parse import parse as parse_payload
     from crawlers.payload import Payload
     from ingest.errors import Poison, UserError
     from ingest.mention import Raw
     from ingest.privacy import Privacy, load_secret
-    from shengwen.settings import load_settings
+    from shengwen.settings import load_settings, secret_path
 
-    secret = load_secret(home.secret) if home.secret.exists() else PARSE_ONLY_SECRET
-    privacy = Privacy(secret)
-    brand = load_settings(home).brand
+    settings = load_settings(home)
+    known = secret_path(home, settings)
+    privacy = Privacy(load_secret(known, make=False) if known.exists() else PARSE_ONLY_SECRET)
+    brand = settings.brand
     head: dict[str, str] = {}
     for one in headers:
         name, colon, value = one.partition(":")
@@ -57,6 +60,7 @@ def parse(
         captured = datetime.now(UTC)
         payload = Payload(url=url, status=status, headers=head, body=file.read_bytes(), captured_at=captured)
         page = parse_payload(platform, payload)
+        fill = fill_of(page)
         mentions = []
         problems = [{"path": p.path, "reason": p.reason} for p in page.problems]
         for number, draft in enumerate(page.mentions):
@@ -74,6 +78,9 @@ def parse(
             "total": page.total,
             "reason": page.reason,
             "problems": problems,
+            "missing": list(page.missing),
+            "counts": dict(page.counts),
+            "fill": {name: round(share, 4) for name, share in fill.shares().items()} if fill else {},
             "file": shown_name(file),
         }
         sys.stdout.buffer.write(orjson.dumps(line) + b"\n")

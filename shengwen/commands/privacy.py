@@ -19,8 +19,8 @@ from shengwen.messages import Command
 def forget(home: Home, author_key: str, yes: bool) -> None:
     """按作者键删除一个人的全部内容（《个人信息保护法》的删除权）。
 
-    作者键见检索结果的 author.key。检索库、预警数据和工单证据里的原文都会删除；日志里的按 schedule.log_days 到期删除，
-    在那之前也不会再进检索库。
+    作者键见检索结果的 author.key。检索库、预警数据、工单证据和人工纠正里的原文都会删除；日志里的按
+    schedule.log_days 到期删除，在那之前也不会再进检索库。
     """
     from shengwen.forgetting import forget as forget_for_good
     from shengwen.rooms import Rooms
@@ -47,7 +47,9 @@ def retain(home: Home) -> None:
         if not schedule.retention_days:
             click.echo("schedule.retention_days 没有设置，检索库里什么也不删。")
         for source, days in schedule.retention_days.items():
-            click.echo(f"{source}：删除 {index.delete_before(source, now - timedelta(days=days))} 条")
+            before = now - timedelta(days=days)
+            corrected = rooms.corrections.delete_before(source, before)
+            click.echo(f"{source}：删除 {index.delete_before(source, before)} 条，人工纠正 {corrected} 条")
         forgotten = FactStore(rooms.engine, rooms.settings.alerts).retain(now - timedelta(days=schedule.facts_days))
         click.echo(f"预警数据：删除 {forgotten} 条")
         trimmed = sum(rooms.log.trim(t, now - timedelta(days=schedule.log_days)) for t in set(STAGES.values()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -29,10 +27,12 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
     --demo 用旁边的另一个数据文件夹（名字加 -demo），每次从头演，不碰你自己的数据。
     """
     from shengwen.rooms import Rooms
-    from shengwen.service import OneService, Service, free_port
+    from shengwen.service import Service
+    from shengwen.serving import OneService, free_port
     from shengwen.settings import load_settings
+    from shengwen.worker import on_signals
 
-    stop = _on_signals()
+    stop = on_signals()
     web: dict[str, Any] = {k: v for k, v in (("port", port), ("host", host)) if v is not None}
     with ExitStack() as stack:
         if demo:
@@ -53,7 +53,7 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
         service = Service(rooms, crawl=not no_crawl, demo_links=links)
         try:
             service.start()
-            _greet(service.url, service.password, links)
+            greet(service.url, service.password, links)
             if demo:
                 play.begin(service.caught_up, service.stop)
             stop.wait()
@@ -62,24 +62,11 @@ def up(home: Home, demo: bool, port: int | None, host: str | None, no_crawl: boo
             service.shut_down()
 
 
-def _greet(url: str, password: str | None, links: Any) -> None:
+def greet(url: str, password: str | None, links: Sequence[tuple[str, str]] = ()) -> None:
+    """Say where the page is, and the password if it was just made."""
     click.echo(f"声闻已启动：{url}")
     if password is not None:
         click.echo(f"登录密码（只显示这一次，忘了用 shengwen password 重设）：{password}")
     for label, link in links:
         click.echo(f"{label}：{link}")
     click.echo("按 Ctrl-C 停止。")
-
-
-def _on_signals() -> threading.Event:
-    """The first SIGINT or SIGTERM asks to finish, a second one ends at once: everything accepted is on disk anyway."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: object) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    return stop

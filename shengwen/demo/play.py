@@ -61,6 +61,7 @@ class Demo:
             self._home,
             brand=_BRAND,
             web=dict(web),
+            log={"backend": "embedded"},  # whatever the environment says: it plays on this machine alone
             crawl=self._crawl(),
             alerts=self._alerts(f"http://127.0.0.1:{web['port']}/"),
             schedule={"crawl_every": CRAWL_EVERY, "tick_every": 1.0},

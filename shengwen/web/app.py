@@ -10,16 +10,21 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ingest.errors import QueryError, Retryable, UserError
+from ingest.errors import Poison, QueryError, Retryable, UserError
+from ingest.state import mapped
+from shengwen.tokens import Tokens
 from shengwen.web import (
     views_alerts,
     views_api,
+    views_corrections,
     views_login,
     views_mentions,
+    views_metrics,
+    views_push,
     views_sources,
     views_tickets,
     views_timeline,
@@ -27,7 +32,7 @@ from shengwen.web import (
 from shengwen.web.auth import Cookies, LoginThrottle, PasswordCheck
 from shengwen.web.deps import WebDeps
 from shengwen.web.pages import STATIC, Pages, check_csrf
-from shengwen.web.security import Guard
+from shengwen.web.security import Guard, no_data
 from shengwen.web.users import Sessions, verify_password
 
 logger = logging.getLogger(__name__)
@@ -47,7 +52,7 @@ class _Static(StaticFiles):
 def create_app(deps: WebDeps) -> FastAPI:
     """The application. It opens nothing itself and closes nothing: what it stands on is the caller's.
 
-    Every path but the login, ``/healthz`` and the static files answers only to who is logged in.
+    Every path but the login, ``/healthz`` and the static files answers only to who is logged in; pushes to a token.
     """
     settings = deps.settings
     app = FastAPI(title="声闻", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(check_csrf)])
@@ -63,20 +68,24 @@ def create_app(deps: WebDeps) -> FastAPI:
     for views in (
         views_login,
         views_mentions,
+        views_corrections,
         views_timeline,
         views_alerts,
         views_tickets,
         views_sources,
+        views_metrics,
         views_api,
+        views_push,
     ):
         app.include_router(views.router)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(Retryable, _retryable)
-    app.add_exception_handler(OperationalError, _retryable)
+    app.add_exception_handler(SQLAlchemyError, _state_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Guard, settings=settings, sessions=sessions, cookies=cookies, check=check)
+    tokens = Tokens(deps.engine, deps.clock)
+    app.add_middleware(Guard, settings=settings, sessions=sessions, cookies=cookies, check=check, tokens=tokens)
     return app
 
 
@@ -97,10 +106,17 @@ def _user_error(request: Request, error: Exception) -> Response:
 
 def _retryable(request: Request, error: Exception) -> Response:
     logger.warning("%s: %s", request.url.path, error)
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": "暂时读不到数据，请稍后再试"}, 503, {"Retry-After": "5"})
-    # Not the usual page: its header reads the database that may be the one that does not answer.
-    return Response("暂时读不到数据，请稍后刷新。", 503, {"Retry-After": "5"}, "text/plain; charset=utf-8")
+    return no_data(request.url.path)
+
+
+def _state_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SQLAlchemyError)
+    ours = mapped(error)
+    if isinstance(ours, Retryable):
+        return _retryable(request, ours)
+    if isinstance(ours, Poison):  # what was typed holds something that no text column takes
+        return _problem(request, 400, "输入里有无法保存的字符，或者太长。")
+    raise error
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from ingest.analysis import ClassifiedMention
+from classify.corrections import Correction
+from ingest.analysis import ClassifiedMention, classified
 from search.base import Hit
 from shengwen.web.present import clean, tag_name
 
@@ -48,6 +49,7 @@ class Card:
     text: Passage
     appends: Sequence[Passage]
     ticket: str | None
+    correction: Correction | None = None
 
     @property
     def cut(self) -> bool:
@@ -55,9 +57,13 @@ class Card:
         return self.text.cut or any(append.cut for append in self.appends)
 
 
-def make_card(hit: Hit, *, ticket: str | None = None, limit: int | None = CARD_TEXT) -> Card:
-    """A hit as a card; ``limit`` null shows the whole text."""
+def make_card(
+    hit: Hit, *, ticket: str | None = None, limit: int | None = CARD_TEXT, correction: Correction | None = None
+) -> Card:
+    """A hit as a card, as corrected; ``limit`` null shows the whole text."""
     mention = hit.mention
+    if correction is not None:  # the index follows; until it has, the card is right already
+        mention = classified(mention, correction.apply(mention.analysis))
     marks = {name: [Mark(a, b, "hit") for a, b in spans] for name, spans in hit.highlights.items()}
     for name, mark in _opinions(mention):
         marks.setdefault(name, []).append(mark)
@@ -72,12 +78,15 @@ def make_card(hit: Hit, *, ticket: str | None = None, limit: int | None = CARD_T
             for number, append in enumerate(mention.appends)
         ],
         ticket=ticket,
+        correction=correction,
     )
 
 
-def make_cards(hits: Iterable[Hit], tickets: Mapping[str, str]) -> list[Card]:
-    """Cards of a page of results; ``tickets`` maps mention ids to ticket keys."""
-    return [make_card(hit, ticket=tickets.get(hit.mention.id)) for hit in hits]
+def make_cards(hits: Iterable[Hit], tickets: Mapping[str, str], corrections: Mapping[str, Correction]) -> list[Card]:
+    """Cards of a page of results; ``tickets`` and ``corrections`` are by mention id."""
+    return [
+        make_card(hit, ticket=tickets.get(hit.mention.id), correction=corrections.get(hit.mention.id)) for hit in hits
+    ]
 
 
 def _opinions(mention: ClassifiedMention) -> Iterable[tuple[str, Mark]]:

@@ -15,6 +15,7 @@ from ingest.dead_letters import DeadLetters
 from ingest.log.base import EventLog, Topics
 from ingest.stage import StageHealth
 from search.base import Index
+from shengwen.pushing import Pushing
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """The Host names that are always answered."""
@@ -67,7 +68,8 @@ class TicketChange:
     """What somebody did to a ticket on the page; null leaves as is.
 
     ``status`` is one of DOMAIN's states. ``root_cause`` holds the 5-Why answers in order; ``measure`` has ``what``,
-    ``owner`` and ``due`` (an ISO date).
+    ``owner`` and ``due`` (an ISO date); ``verification`` has ``verdict`` and, if given, the figures ``before`` and
+    ``after``.
     """
 
     key: str
@@ -76,6 +78,7 @@ class TicketChange:
     note: str = ""
     root_cause: Sequence[str] | None = None
     measure: Mapping[str, Any] | None = None
+    verification: Mapping[str, Any] | None = None
 
 
 def _no_health() -> Mapping[str, StageHealth]:
@@ -92,8 +95,10 @@ class WebDeps:
 
     ``health`` gives the stages that run in this process, by name (= consumer group). ``stage_topics`` says which topic
     each group reads, so that its lag can be shown wherever it runs. ``left_out`` are Chinese sentences about what
-    does not run here and why. ``demo_links`` are (label, url). ``decide_alert`` (key, verdict, by), ``change_ticket``
-    and ``resume_source`` raise UserError with a Chinese message when it cannot be done.
+    does not run here and why. ``tags`` are the taxonomy's, in its order; ``demo_links`` are (label, url). ``pushing``
+    takes what programs push; null where nothing may be pushed.
+    ``decide_alert`` (key, verdict, by), ``change_ticket``, ``send_again`` (number of a failed message, by) and
+    ``resume_source`` raise UserError with a Chinese message when it cannot be done.
     """
 
     index: Index
@@ -105,11 +110,14 @@ class WebDeps:
     settings: WebSettings
     decide_alert: Callable[[str, Verdict, str], None]
     change_ticket: Callable[[TicketChange], None]
+    send_again: Callable[[int, str], None]
     resume_source: Callable[[str], None]
     platform_status: Callable[[], Sequence[PlatformStatus]] = _nothing
     health: Callable[[], Mapping[str, StageHealth]] = _no_health
     left_out: Callable[[], Sequence[str]] = _nothing
     demo_links: Sequence[tuple[str, str]] = ()
+    tags: Sequence[str] = ()
+    pushing: Pushing | None = None
     stage_topics: Mapping[str, str] = field(
         default_factory=lambda: {
             "classify": Topics.COLLECTED,

@@ -18,7 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from alerts.read import AlertView, DeliveryView
+from classify.corrections import Corrections
 from search.ast import Is
+from shengwen.correcting import Correcting
 from shengwen.web import present
 from shengwen.web.auth import same_token
 from shengwen.web.deps import WebDeps
@@ -48,6 +50,7 @@ class Pages:
 
     def __init__(self, deps: WebDeps) -> None:
         self.deps = deps
+        self.correcting = Correcting(deps.index, deps.log, Corrections(deps.engine, deps.clock), deps.clock, deps.tags)
         self._env = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -122,8 +125,9 @@ def get_login(request: Request) -> Login:
 
 
 async def check_csrf(request: Request) -> None:
-    """Every form carries its session's token; the login form has a token of its own."""
-    if request.method in SAFE_METHODS or request.url.path in OPEN_PATHS:
+    """Every form carries its session's token; the login form has a token of its own, and a push carries a secret that
+    no browser holds."""
+    if request.method in SAFE_METHODS or request.url.path in OPEN_PATHS or request.state.pusher is not None:
         return
     form = await request.form()
     given = form.get("csrf")

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
+from alerts.tickets import VERIFICATIONS
 from ingest.clock import BEIJING
 
 SOURCES: Final = {"jd": "京东", "tmall": "天猫", "xiaohongshu": "小红书", "douyin": "抖音", "zhihu": "知乎"}
@@ -28,7 +29,8 @@ FLAGS: Final = {
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
 }  # fmt: skip
 ALERT_KINDS: Final = {
-    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "customer": "重要客户",
+    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "drift": "数据结构变化",
+    "customer": "重要客户",
 }  # fmt: skip
 ALERT_STATES: Final = {"firing": "进行中", "cooling": "回落中", "closed": "已结束"}
 VERDICTS: Final = {"confirmed": "已确认", "dismissed": "误报"}
@@ -45,16 +47,12 @@ SIGNALS: Final = {
     "ok": "正常", "empty": "没有内容", "login_required": "要求登录", "verification": "要求验证", "throttled": "被限速",
     "blocked": "被拒绝", "gone": "已不存在", "unknown": "看不懂的页面",
 }  # fmt: skip
-VERIFICATIONS: Final = {
-    "better": "变好了", "no_change": "没有变化", "worse": "变差了", "too_few": "样本太少，说不准",
-}  # fmt: skip
 FIGURES: Final = {
     "before": "整改前", "after": "整改后", "ratio": "之后是之前的", "low": "区间下限", "high": "区间上限",
     "days": "天数",
 }  # fmt: skip
 CLOCKS: Final = {"first_response": "首次响应", "plan": "整改方案", "done": "整改完成"}
 LEVEL_CLASSES: Final = {"一级": "l1", "二级": "l2", "三级": "l3"}
-WEEKDAYS: Final = "一二三四五六日"
 
 # Controls, and the bidi and invisible format characters that make a text read as something else.
 _HARMFUL = re.compile(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
 from ingest.errors import UserError
-from ingest.state import Base, UtcDateTime
+from ingest.state import Base, UtcDateTime, by_code_point, insert_into
 
 MAX_NAME = 40
 MAX_SAVED = 100
@@ -34,7 +34,7 @@ class SavedSearch(Base):
 def saved_searches(engine: Engine) -> Sequence[SavedSearch]:
     """All, by name."""
     with Session(engine, expire_on_commit=False) as session:
-        return session.scalars(select(SavedSearch).order_by(SavedSearch.name)).all()
+        return session.scalars(select(SavedSearch).order_by(by_code_point(SavedSearch.name))).all()
 
 
 def save_search(engine: Engine, clock: Clock, name: str, query: str, sort: str, by: str) -> None:
@@ -49,7 +49,12 @@ def save_search(engine: Engine, clock: Clock, name: str, query: str, sort: str, 
             return
         if (session.scalar(select(func.count()).select_from(SavedSearch)) or 0) >= MAX_SAVED:
             raise UserError(f"最多保存 {MAX_SAVED} 个查询，请先删掉一些")
-        session.add(SavedSearch(name=name, query=query, sort=sort, by=by, created_at=clock.now()))
+        rows = insert_into(session.connection(), SavedSearch.__table__)
+        newest = {column: rows.excluded[column] for column in ("query", "sort", "by", "created_at")}
+        session.execute(
+            rows.on_conflict_do_update(index_elements=["name"], set_=newest),
+            {"name": name, "query": query, "sort": sort, "by": by, "created_at": clock.now()},
+        )
 
 
 def forget_search(engine: Engine, number: int) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
 from ingest.errors import UserError
+from ingest.mention import storable
 from ingest.state import Base, UtcDateTime
 
 ADMIN = "admin"
@@ -129,7 +130,7 @@ def _nobody() -> str:
 def verify_password(engine: Engine, name: str, password: str) -> bool:
     """Whether it is this user's. One at a time: many at once would take the machine's memory."""
     with engine.begin() as connection:
-        stored = connection.execute(select(User.password).where(User.name == name)).scalar()
+        stored = connection.execute(select(User.password).where(User.name == storable(name))).scalar()
     with _one_at_a_time:
         try:
             right = _hasher.verify(stored or _nobody(), password[: MAX_PASSWORD + 1])

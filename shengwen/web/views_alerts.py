@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -49,7 +49,7 @@ def alert(request: Request, pages: PagesDep, key: str) -> Response:
         detail=detail,
         alert=detail.alert,
         why=detail.explanation,
-        cards=make_cards(hits, tickets),
+        cards=make_cards(hits, tickets, pages.correcting.of(hit.mention for hit in hits)),
         gauge=gauge(detail.alert),
         scope_names={name: FIELDS[name] for name in ("source", "product", "tag")},
         scope_url=scope_url(detail.alert, deps.clock.now()),
@@ -58,7 +58,7 @@ def alert(request: Request, pages: PagesDep, key: str) -> Response:
 
 def scope_url(alert: AlertView, now: datetime) -> str:
     """The negatives that were counted: the alert's scope, from the start of its window to its end."""
-    words = [str(Is("sentiment", "negative"))] if alert.kind != "silence" else []
+    words = [str(Is("sentiment", "negative"))] if alert.kind not in ("silence", "drift") else []
     words += _scope_words(alert.scope)
     since = alert.started_at - timedelta(hours=alert.window_hours if alert.kind == "spike" else 0)
     words.append(f"since:{since.astimezone(BEIJING).isoformat(timespec='seconds')}")
@@ -130,9 +130,21 @@ def decide(
 
 
 @router.get("/deliveries")
-def deliveries(request: Request, pages: PagesDep) -> Response:
+def deliveries(request: Request, pages: PagesDep, again: bool = False) -> Response:
     reader = pages.deps.reader
-    return pages.render(request, "deliveries.html", failed=reader.outbox_failures(), recent=reader.deliveries())
+    return pages.render(
+        request,
+        "deliveries.html",
+        failed=reader.outbox_failures(),
+        recent=reader.deliveries(),
+        notice="已经排队，马上再发一次，从第一个渠道开始。" if again else "",
+    )
+
+
+@router.post("/deliveries/{number}/again")
+def again(request: Request, pages: PagesDep, login: LoginDep, number: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
+    pages.deps.send_again(number, login.user)
+    return RedirectResponse("/deliveries?again=true", 303)
 
 
 @router.get("/fragments/status")

@@ -63,8 +63,10 @@ def sort_of(value: str) -> Sort:
 
 
 def cards_of(pages: Pages, results: Results) -> list[Card]:
-    """A page of results with the tickets they belong to."""
-    return make_cards(results.hits, pages.deps.reader.tickets_of([hit.mention.id for hit in results.hits]))
+    """A page of results with the tickets they belong to, as corrected."""
+    shown = [hit.mention for hit in results.hits]
+    tickets = pages.deps.reader.tickets_of([mention.id for mention in shown])
+    return make_cards(results.hits, tickets, pages.correcting.of(shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,12 @@ def mention(request: Request, pages: PagesDep, mention_id: str) -> Response:
         raise HTTPException(404)
     ticket = deps.reader.tickets_of([mention_id]).get(mention_id)
     parent = deps.index.get(hit.mention.parent_id) if hit.mention.parent_id else None
+    corrections = pages.correcting.of(one.mention for one in (hit, parent) if one)
     return pages.render(
         request,
         "mention.html",
-        card=make_card(hit, ticket=ticket, limit=None),
-        parent=make_card(parent) if parent else None,
+        card=make_card(hit, ticket=ticket, limit=None, correction=corrections.get(mention_id)),
+        parent=make_card(parent, correction=corrections.get(parent.mention.id)) if parent else None,
     )
 
 

@@ -101,9 +101,11 @@ def _verdict(collector: PlatformStatus | None, coverage: SourceView | None) -> s
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """A stage: its health if it runs in this process, and how many records its group has yet to do (null: unknown)."""
+    """A stage: its health if it runs in this process, and how many records of ``topic`` its group has yet to do (null:
+    unknown)."""
 
     name: str
+    topic: str | None
     health: StageHealth | None
     lag: int | None
 
@@ -114,7 +116,7 @@ def stage_lines(deps: WebDeps) -> list[StageLine]:
     lines = []
     for name in dict.fromkeys([*deps.stage_topics, *health]):
         topic = deps.stage_topics.get(name)
-        lines.append(StageLine(name, health.get(name), deps.log.lag(topic, name) if topic else None))
+        lines.append(StageLine(name, topic, health.get(name), deps.log.lag(topic, name) if topic else None))
     return lines
 
 

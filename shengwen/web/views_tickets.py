@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from alerts.read import TicketFilter, TicketView
-from alerts.tickets import CLOSED, MOVES
+from alerts.tickets import CLOSED, MOVES, VERIFICATIONS
 from ingest.errors import UserError
 from shengwen.web.deps import TicketChange
 from shengwen.web.pages import LoginDep, PagesDep, page_url
@@ -23,6 +24,8 @@ router = APIRouter()
 PAGE = 30
 STATUSES = ("待响应", "待整改", "整改中", "已完成", "效果验证中", "已闭环")
 REOPENED = "重新打开"
+VERIFIED = STATUSES[3:]
+"""How an improvement worked can be told once it is done."""
 LEVELS = ("一级", "二级", "三级")
 _WARN_AT = 0.8
 MAX_NOTE = 2000
@@ -158,6 +161,7 @@ def _page(request: Request, pages: PagesDep, key: str, *, problem: str = "", sta
         whys=whys,
         measure={name: (detail.measure or {}).get(name) for name in ("what", "owner", "due")},
         verification=detail.verification,
+        verdicts=VERIFICATIONS if detail.ticket.status in VERIFIED else {},
     )
 
 
@@ -205,6 +209,30 @@ def cause(
         except ValueError as error:
             raise UserError("完成日期要写成 2026-01-31 这样") from error
     return _apply(request, pages, TicketChange(key=key, by=login.user, root_cause=answers or None, measure=measure))
+
+
+@router.post("/tickets/{key}/verification")
+def verify(
+    request: Request,
+    pages: PagesDep,
+    login: LoginDep,
+    key: str,
+    verdict: Annotated[Literal["better", "no_change", "worse", "too_few"], Form()],
+    before: Annotated[str, Form(max_length=20)] = "",
+    after: Annotated[str, Form(max_length=20)] = "",
+) -> Response:
+    figures = {name: _figure(text) for name, text in (("before", before), ("after", after)) if text.strip()}
+    return _apply(request, pages, TicketChange(key=key, by=login.user, verification={"verdict": verdict, **figures}))
+
+
+def _figure(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1e9:
+        raise UserError("整改前后的数要写成不小于 0 的数字，例如 3.2")
+    return number
 
 
 def _apply(request: Request, pages: PagesDep, wanted: TicketChange) -> Response:

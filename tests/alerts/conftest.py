@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ from alerts.tables import Outbox, table
 from alerts.tickets import Tickets
 from ingest.analysis import ClassifiedMention
 from ingest.clock import ManualClock
-from tests.alerts.helpers import NOW, database, mention, praise
+from ingest.state import make_engine
+from tests.alerts.helpers import NOW, hurried, mention, praise
 
 CHANNELS = {
     "channels": [{"name": "phone", "type": "wecom", "url": "http://127.0.0.1:9/send?key=never-called"}],
@@ -88,10 +88,16 @@ def settings() -> AlertSettings:
 
 
 @pytest.fixture
-def room(tmp_path: Path, clock: ManualClock, settings: AlertSettings) -> Iterator[Room]:
-    engine = database(tmp_path)
-    yield Room(engine, clock, settings)
+def db(state_url: str) -> Iterator[Engine]:
+    """An empty state database: on SQLite, then on PostgreSQL."""
+    engine = hurried(make_engine(state_url))
+    yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def room(db: Engine, clock: ManualClock, settings: AlertSettings) -> Room:
+    return Room(db, clock, settings)
 
 
 def burst(count: int, *, before: timedelta = timedelta(minutes=30), now: datetime = NOW, **given: Any) -> list[Any]:

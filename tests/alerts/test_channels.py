@@ -344,6 +344,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 def test_no_secret_in_logs_reprs_or_problems(caplog: pytest.LogCaptureFixture) -> None:
     guard_logs()
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")  # a command that ran before may have quietened it
     clock = ManualClock(NOW)
     problems = []
     with receiver(

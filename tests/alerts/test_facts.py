@@ -14,8 +14,11 @@ from alerts.facts import FactStore, fact_of, parts_of
 from alerts.scopes import ScopeKey, contributions
 from alerts.simhash import cluster, simhash
 from alerts.tables import Bucket, Fact, Scope, table
+from ingest.analysis import classified
 from tests.alerts.conftest import Room
 from tests.alerts.helpers import NOW, database, mention
+
+WORDS = "接口滴水，擦了又滴"
 
 
 def cells(room: Any) -> dict[tuple[str, int], tuple[int, int]]:
@@ -93,6 +96,38 @@ def test_an_older_revision_changes_nothing(room: Room) -> None:
     before = cells(room)
     room.absorb(mention("x", captured=NOW))
     assert cells(room) == before
+
+
+def test_a_correction_moves_the_counts_and_twice_is_once(room: Room) -> None:
+    first, newer = (mention("x", captured=NOW + timedelta(hours=n), at=NOW, text=WORDS) for n in range(2))
+    room.absorb(first, newer)
+    kept = fact(room, first.id)
+    right = mention("x", text=WORDS, sentiment="positive", tags=(("使用体验/采暖效果", "positive"),))
+    corrected = classified(first, right.analysis)
+    for _ in range(2):
+        assert room.facts.correct([classified(first, newer.analysis), corrected]) == 1
+        assert totals(room)[ScopeKey("all").key] == (1, 0)
+        assert totals(room)[ScopeKey("tag", tag="使用体验/采暖效果").key] == (1, 0)
+        assert ScopeKey("tag", tag="产品质量/漏水渗水").key not in totals(room)
+    after = fact(room, first.id)
+    assert (after["revision"], after["origin"]) == (newer.revision.number, kept["origin"])
+    assert after["sentiment"] == "positive"
+    room.facts.correct([newer])
+    assert totals(room)[ScopeKey("tag", tag="产品质量/漏水渗水").key] == (1, 1), "taken back"
+
+
+def test_a_correction_of_other_words_or_of_nothing_known_changes_nothing(room: Room) -> None:
+    room.absorb(mention("x", captured=NOW + timedelta(hours=1), text="后来又修好了"))
+    before = cells(room)
+    assert room.facts.correct([mention("x", text=WORDS, sentiment="positive"), mention("y", sentiment="positive")]) == 0
+    assert room.facts.correct([]) == 0
+    assert cells(room) == before
+
+
+def fact(room: Room, mention_id: str) -> dict[str, Any]:
+    facts = table(Fact)
+    with room.db.connect() as connection:
+        return dict(connection.execute(select(facts).where(facts.c.mention_id == mention_id)).mappings().one())
 
 
 def test_a_shop_speaking_of_itself_counts_nowhere(room: Room) -> None:

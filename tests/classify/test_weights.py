@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify import train
 from classify.base import Utterance
-from classify.evaluate import macro_f1, main, score
 from classify.linear import LinearClassifier
-from classify.load import load_classifier
 from classify.scorer import MANIFEST, WEIGHTS, load_weights
 from classify.taxonomy import load_taxonomy
+from classify.training import linear as train
 from ingest.errors import ModelError
 
 
@@ -130,19 +128,3 @@ def test_training_works_and_can_be_repeated(tmp_path: Path, capsys: pytest.Captu
 def test_training_without_data_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "没有找到训练数据" in capsys.readouterr().err
-
-
-def test_evaluation_prints_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--data", str(invented(tmp_path))]) == 0
-    shown = capsys.readouterr().out
-    assert "jd_clauses" in shown
-    assert "查准" in shown
-
-
-def test_scores_are_counted_as_defined() -> None:
-    assert macro_f1(["positive", "positive", "negative"], ["positive", "negative", "negative"]) == pytest.approx(2 / 3)
-    analyses = load_classifier().analyse([Utterance("非常满意，特别暖和"), Utterance("太差了，漏水还没人管")])
-    found = score(["positive", "positive"], analyses)
-    assert (found.texts, found.accuracy) == (2, 0.5)
-    shares = [max(a.sentiment.positive, a.sentiment.negative) for a in analyses]
-    assert found.error <= max(1 - min(shares), max(shares)) + 1e-9

@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import count
+from typing import ClassVar
 
 import pytest
 
-from ingest.analysis import ClassifiedMention
+from ingest.analysis import ClassifiedMention, classified
 from ingest.clock import BEIJING
 from ingest.errors import UserError
 from ingest.mention import Append, Author, Product
 from search.base import Delivery, Index, Sort
 from search.memory import Subject, matches, product_label, relevance
 from search.query import Node, parse_query, positive_words
-from tests.factories import CAPTURED, a_classified
+from tests.factories import CAPTURED, a_classified, an_analysis
 from tests.search.random_mentions import FILTERS, random_mention, random_mentions, random_query
 
 TOPIC = "mentions.collected"
@@ -54,6 +55,9 @@ def later(mention: ClassifiedMention, hours: int = 1, **fields: object) -> Class
 
 class IndexSuite:
     """Subclasses override ``open_index``: each call opens the same store, which starts empty."""
+
+    queries: ClassVar[int] = QUERIES
+    """How many random queries are asked."""
 
     @pytest.fixture
     def open_index(self) -> Open:
@@ -142,7 +146,7 @@ class IndexSuite:
             index.apply(deliver(mentions[start : start + 500], first=start))
         stored = [Subject(mention) for mention in mentions if mention.has_content]
         rng = random.Random(11)
-        queries = [*FILTERS, *(random_query(rng, mentions) for _ in range(QUERIES))]
+        queries = [*FILTERS, *(random_query(rng, mentions) for _ in range(self.queries))]
         found_some = 0
         for text in queries:
             node = q(text)
@@ -194,6 +198,58 @@ class IndexSuite:
         assert index.apply(deliver([later(first, likes=500)], first=1)) == ["duplicate"]
         assert ids(index, "不热 likes:500") == [first.id]
         assert index.counts()["revised"] == 0
+
+    def test_a_correction_changes_the_analysis_of_whatever_is_stored_and_no_count(self, index: Index) -> None:
+        first = a_classified("negative", native_id="1", text="漏水了", tags=("产品质量/漏水渗水",))
+        newer = later(first, label="negative", likes=7, tags=("产品质量/漏水渗水",))
+        index.apply(deliver([first, newer]))
+        before = index.counts()
+        right = an_analysis("positive", tags=("使用体验/采暖效果",))
+        assert index.apply([Delivery(classified(first, right), correction=True)]) == ["revised"]
+        hit = index.get(first.id)
+        assert hit is not None
+        assert hit.mention.analysis == right
+        assert (hit.mention.likes, hit.mention.revision, hit.copies) == (7, newer.revision, 2)
+        assert index.counts() == before
+        assert ids(index, "sentiment:positive") == ids(index, "tag:使用体验/采暖效果") == [first.id]
+        assert ids(index, "sentiment:negative") == ids(index, "tag:产品质量/漏水渗水") == []
+        summary = index.summary(q("漏水"))
+        assert summary.facets["sentiment"] == {"positive": 1}
+        assert summary.facets["tag"] == {"使用体验/采暖效果": 1}
+        assert [sum(labels.values()) for labels in summary.by_day.values()] == [1]
+        assert index.apply([Delivery(classified(first, right), correction=True)]) == ["duplicate"]
+
+    def test_of_corrections_the_last_holds_and_the_whole_told_again_ends_the_same(self, index: Index) -> None:
+        first = a_classified("negative", native_id="1")
+        twice = [classified(first, an_analysis("neutral")), classified(first, an_analysis("positive"))]
+        batch = [*deliver([first]), *(Delivery(mention, correction=True) for mention in twice)]
+        index.apply(batch)
+        once = state(index)
+        index.apply(batch)
+        for delivery in batch:
+            index.apply([delivery])
+        assert state(index) == once
+        assert ids(index, "sentiment:positive") == [first.id]
+
+    def test_a_correction_of_other_words_or_of_nothing_changes_nothing(self, index: Index) -> None:
+        first = a_classified("negative", native_id="1", text="漏水了")
+        edited = later(first, text="已经修好了", label="positive")
+        index.apply(deliver([first, edited]))
+        right = an_analysis("neutral")
+        absent = a_classified(native_id="2")
+        before = state(index)
+        deliveries = [Delivery(classified(one, right), correction=True) for one in (first, absent)]
+        assert index.apply(deliveries) == ["duplicate", "duplicate"]
+        assert state(index) == before
+
+    def test_a_newer_revision_replaces_a_correction_with_its_own_analysis(self, index: Index) -> None:
+        first = a_classified("negative", native_id="1", text="漏水了")
+        index.apply(deliver([first]))
+        index.apply([Delivery(classified(first, an_analysis("neutral")), correction=True)])
+        index.apply(deliver([later(first, label="positive", text="修好了")], first=1))
+        assert ids(index, "sentiment:positive") == [first.id]
+        counts = index.counts()
+        assert (counts["indexed"], counts["revised"], counts["duplicate"], counts["documents"]) == (1, 1, 0, 1)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_redeliveries_in_any_order_change_nothing(self, index: Index, seed: int) -> None:

@@ -27,6 +27,13 @@ def open_sqlite(path: str) -> EventLog:
     return SqliteLog(Path(path))
 
 
+def open_kafka(settings: dict[str, Any]) -> EventLog:
+    from ingest.log.kafka import KafkaLog
+    from ingest.log.kafka_config import KafkaSettings
+
+    return KafkaLog(KafkaSettings.model_validate(settings))
+
+
 def produce_many(opener: Opener, topic: str, name: str, count: int, batch: int, keys: int) -> None:
     """``count`` records "name:n" in batches, spread over ``keys`` keys of its own."""
     with open_log(opener) as log:

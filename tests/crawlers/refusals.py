@@ -42,7 +42,6 @@ def refused_in_child(platform: Platform, config: str, base_url: str, answers: li
                         "reason": report.reason,
                         "needs_person": standing.needs_person,
                         "kept_signal": standing.signal,
-                        "untold": [status.platform for status in kit.book.untold()],
                         "hits": await asyncio.to_thread(_call, base_url, "/_hits"),
                     }
                 )

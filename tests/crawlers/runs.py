@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import crawlers.ledger
-from crawlers.config import Platform, crawl_settings
+from crawlers.config import CrawlSettings, Platform
 from crawlers.ledger import PlatformBook, PlatformStatus
 from crawlers.run import Job, Report, load_job, run
 from ingest.clock import SystemClock
@@ -60,7 +60,7 @@ class Home:
         """Set the job anew: settings by platform, without pauses unless they say so."""
         courteous = {name: {"pause": [0, 0], "timeout": 5} | settings for name, settings in platforms.items()}
         self.job = Job(
-            crawl=crawl_settings(courteous),
+            crawl=CrawlSettings.model_validate(courteous),
             log_path=self.path / "log.db",
             state_url=self.state_url,
             secret_path=self.path / "secret.key",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crawlers.config import PLATFORMS, CrawlSettings, PlatformSettings, Target, crawl_settings
+from crawlers.config import PLATFORMS, CrawlSettings, PlatformSettings, Target
 from ingest.errors import ConfigError
+from shengwen.home import Home
+from shengwen.settings import load_settings
 
 
 def test_the_defaults_are_courteous() -> None:
@@ -18,7 +21,7 @@ def test_the_defaults_are_courteous() -> None:
         assert here.pause[0] >= 3
         assert here.targets == ()
     assert "Mozilla" not in settings.user_agent
-    given = crawl_settings({"douyin": {"targets": [{"keyword": "暖气"}]}}).douyin
+    given = CrawlSettings.model_validate({"douyin": {"targets": [{"keyword": "暖气"}]}}).douyin
     assert given.pause == settings.douyin.pause > settings.jd.pause
 
 
@@ -41,17 +44,18 @@ def test_the_defaults_are_courteous() -> None:
         ({"weibo": {}}, "weibo"),
     ],
 )
-def test_a_wrong_setting_is_named_in_chinese(data: dict[str, Any], named: str) -> None:
+def test_a_wrong_setting_is_named_in_chinese(tmp_path: Path, data: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        crawl_settings(data)
+        load_settings(Home(tmp_path), crawl=data)
     message = str(raised.value)
     assert named in message
-    assert message.startswith("采集设置")
+    assert message.startswith("设置 crawl")
+    assert "类型或取值不对" not in message
     assert not any(word in message for word in ("Input", "should", "error", "Field"))
 
 
 def test_targets_have_a_key_for_ever_and_ids_may_be_written_as_numbers() -> None:
-    settings = crawl_settings(
+    settings = CrawlSettings.model_validate(
         {
             "jd": {"targets": [{"sku": 100012}]},
             "tmall": {"targets": [{"seller_id": "2", "item_id": "1"}]},

@@ -12,13 +12,12 @@ from sqlalchemy import Engine
 from crawlers.ledger import Ledger, ListState, PlatformBook, Seen
 from ingest.clock import ManualClock
 from ingest.errors import Permanent, Unavailable
-from ingest.state import Base, make_engine
+from ingest.state import make_engine
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = make_engine(f"sqlite:///{tmp_path / 'state.db'}")
-    Base.metadata.create_all(made)
+def engine(state_url: str) -> Iterator[Engine]:
+    made = make_engine(state_url)
     yield made
     made.dispose()
 
@@ -62,21 +61,20 @@ def test_a_list_is_settled_up_to_a_run(ledger: Ledger, clock: ManualClock) -> No
     assert (second.settled_run, second.total, second.full_at) == (2, 31, first.full_at)
 
 
-def test_a_stop_is_recorded_once_and_told_once(book: PlatformBook, ledger: Ledger, clock: ManualClock) -> None:
+def test_a_stop_is_recorded_once_and_anew_after_it_was_resumed(
+    book: PlatformBook, ledger: Ledger, clock: ManualClock
+) -> None:
     ledger.begin()
     assert book.stop("jd", "login_required", "passport")
     assert not book.stop("jd", "blocked", "later")
     ledger.finish("stopped", "ok", "")
     status = book.status("jd")
     assert (status.needs_person, status.signal, status.reason) == (True, "login_required", "passport")
-    assert [one.platform for one in book.untold()] == ["jd"]
-    book.mark_told("jd")
-    assert book.untold() == []
     assert book.resume("jd")
     assert not book.resume("jd")
     assert not book.status("jd").needs_person
     assert book.stop("jd", "verification", "again")
-    assert [one.signal for one in book.untold()] == ["verification"]
+    assert book.status("jd").signal == "verification"
 
 
 def test_the_hours_budget_holds_across_runs_and_starts_anew(engine: Engine, clock: ManualClock) -> None:
@@ -111,5 +109,24 @@ def test_a_state_database_without_tables_is_a_permanent_error_of_ours(tmp_path: 
 def test_an_unknown_platform_has_no_standing(book: PlatformBook) -> None:
     assert book.status("zhihu").run == 0
     assert book.all() == []
-    book.mark_told("zhihu")
-    assert book.all() == []
+
+
+def test_an_apis_quota_is_a_days_and_holds_across_runs(engine: Engine) -> None:
+    clock = ManualClock()
+    for _ in range(2):
+        assert Ledger(engine, "jd", clock).spend_today("2026-03-04", 3)
+    assert Ledger(engine, "tmall", clock).spend_today("2026-03-04", 1)
+    ledger = Ledger(engine, "jd", clock)
+    assert [ledger.spend_today("2026-03-04", 3) for _ in range(2)] == [True, False]
+    assert ledger.spend_today("2026-03-05", 3)
+
+
+def test_a_list_is_settled_through_the_moment_that_was_read(engine: Engine) -> None:
+    clock = ManualClock()
+    ledger = Ledger(engine, "jd", clock)
+    ledger.begin()
+    through = clock.now() - timedelta(days=3)
+    ledger.settle("jos", None, full=False, through=through)
+    assert (ledger.list_state("jos").settled_at, ledger.list_state("jos").full_at) == (through, None)
+    ledger.settle("jos", None, full=True, through=clock.now())
+    assert ledger.list_state("jos").full_at == ledger.list_state("jos").settled_at == clock.now()

@@ -273,6 +273,7 @@ def test_a_lost_connection_is_told_and_so_is_its_return(site: Site) -> None:
 def every_page(site: Site) -> Iterator[str]:
     yield from ("/", "/?q=渗水&sort=severity", "/timeline", "/timeline?span=30d", "/alerts", "/tickets", "/sources")
     yield from ("/dead-letters", "/deliveries", "/account", "/mentions/jd%3Areview%3Aevil")
+    yield "/corrections/jd%3Areview%3Aevil"
     key = site.alert_key()
     detail = site.world.deps.reader.alert(key)
     assert detail is not None
@@ -383,3 +384,69 @@ def test_a_search_is_saved_under_a_name(site: Site) -> None:
         expect(page.locator("#q")).to_have_value("渗水 since:7d")
         page.get_by_role("button", name="删掉 一周渗水").click()
         expect(saved).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_a_wrong_judgement_is_corrected_counted_and_taken_back(site: Site, size: tuple[int, int]) -> None:
+    native = f"fix{size[0]}"
+    site.world.fill(
+        [
+            a_classified(
+                "neutral", native_id=native, text=f"装好{size[0]}天了，晾着没烧", captured_at=NOW,
+                tags=("产品质量/漏水渗水", "运营价格/性价比"),
+            )
+        ]
+    )  # fmt: skip
+    with site.user(size) as page:
+        page.goto(f"{site.url}/?q=装好{size[0]}天")
+        card = page.locator("article.card")
+        card.get_by_role("link", name="纠正").click()
+        form = card.locator("form.fix-form")
+        expect(form.get_by_label("中性", exact=True)).to_be_checked()
+        expect(form.get_by_label("中性", exact=True)).to_be_focused()
+        form.get_by_role("link", name="取消").click()
+        expect(form).to_have_count(0)
+        card.get_by_role("link", name="纠正").click()
+        form.locator(".pick", has_text="负面").click()
+        expect(form.get_by_label("漏水渗水的情感")).to_be_visible()
+        form.locator(".keep", has_text="漏水渗水").click()
+        expect(form.get_by_label("漏水渗水的情感")).to_be_hidden()
+        form.get_by_label("性价比的情感").select_option("positive")
+        form.get_by_label("添加标签").first.select_option(label="延误")
+        expect(form.get_by_label("添加标签")).to_have_count(2)
+        form.get_by_label("添加标签").nth(1).select_option(label="采暖效果")
+        form.get_by_label("新标签的情感").nth(1).select_option("neutral")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        for target in form.locator(
+            "button:visible, .pick:visible, .keep:visible, select:visible, .button:visible"
+        ).all():
+            box = target.bounding_box()
+            assert box is not None
+            assert box["height"] >= (40 if size == PHONE else 30), target.inner_html()
+        form.get_by_role("button", name="保存").click()
+        expect(card.locator(".fixed")).to_contain_text("已纠正 admin")
+        expect(card.locator(".senti")).to_have_text("负面")
+        expect(card.locator(".tag.positive")).to_contain_text("性价比")
+        expect(card.locator(".tag")).to_have_text([re.compile("性价比"), re.compile("延误"), re.compile("采暖效果")])
+        expect(page).to_have_url(re.compile("/\\?q="))
+        page.goto(f"{site.url}/?q=装好{size[0]}天 sentiment:negative tag:安装服务/延误")
+        expect(card).to_have_count(1)
+        card.get_by_role("button", name="撤销").click()
+        expect(card.locator(".senti")).to_have_text("中性")
+        expect(card.locator(".tag").first).to_contain_text("漏水渗水")
+        page.reload()
+        expect(card).to_have_count(0)
+
+
+def test_a_correction_works_without_scripts(site: Site) -> None:
+    with site.user(scripts=False) as page:
+        page.goto(f"{site.url}/?q=渗水")
+        page.locator("article.card").first.get_by_role("link", name="纠正").click()
+        expect(page.get_by_role("heading", name="纠正")).to_be_visible()
+        page.locator(".pick", has_text="中性").click()
+        page.get_by_role("button", name="保存").click()
+        expect(page.get_by_role("heading", name="一条提及")).to_be_visible()
+        expect(page.locator(".fixed")).to_contain_text("已纠正")
+        page.get_by_role("button", name="撤销").click()
+        expect(page.locator(".fixed")).to_have_count(0)
+        expect(page.locator(".senti").first).to_have_text("负面")

@@ -299,8 +299,8 @@ def _id(row: dict[str, str]) -> str:
 
 def progress(rooms: Rooms) -> dict[str, int]:
     """By stage, how many records are done; ``collected`` is how many there are."""
-    done = {stage: rooms.log.committed(topic, stage).get(0, 0) for stage, topic in STAGES.items()}
-    return {"collected": rooms.log.end_offsets(Topics.COLLECTED)[0], **done}
+    done = {stage: sum(rooms.log.committed(topic, stage).values()) for stage, topic in STAGES.items()}
+    return {"collected": sum(rooms.log.end_offsets(Topics.COLLECTED).values()), **done}
 
 
 def idle(rooms: Rooms) -> bool:

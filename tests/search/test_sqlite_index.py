@@ -184,13 +184,6 @@ def test_a_scan_is_not_disturbed_by_what_happens_meanwhile(index: SqliteIndex) -
     assert {m.id for m in mentions if m.author.key == "k0"} <= set(seen)
 
 
-def test_the_last_change_is_told_by_the_clock(index: SqliteIndex, clock: ManualClock) -> None:
-    assert index.last_change() is None
-    clock.advance(90)
-    index.apply(deliver([a_classified(text="好")]))
-    assert index.last_change() == clock.now()
-
-
 # Faults
 
 

@@ -19,7 +19,8 @@ from search.query import parse_query
 from shengwen.accounting import count
 from shengwen.home import Home
 from shengwen.rooms import Rooms
-from shengwen.service import OneService, Service, bind, free_port
+from shengwen.service import Service
+from shengwen.serving import OneService, bind, free_port
 from shengwen.settings import load_settings
 from shengwen.stages import STAGES
 from tests.factories import a_mention
@@ -50,6 +51,30 @@ def running(rooms: Rooms) -> Iterator[Service]:
 
 def names() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
+
+
+def test_of_two_services_on_one_state_database_one_ticks_and_the_other_takes_over(
+    tmp_path: Path, state_url: str
+) -> None:
+    """Two homes, two logs, one state."""
+    ticks: list[str] = []
+
+    def counted(name: str) -> Rooms:
+        home = Home(tmp_path / name)
+        settings = load_settings(home, web={"port": 0}, state_url=state_url, schedule={"tick_every": 0.05})
+        rooms = Rooms(home, settings)
+        tick = rooms.alerting.tick
+        rooms.alerting.tick = lambda: (tick(), ticks.append(name))  # type: ignore[method-assign,func-returns-value,assignment]
+        return rooms
+
+    with counted("first") as one, counted("second") as other:
+        with running(other), running(one):
+            wait_until(lambda: len(ticks) > 3, what="ticks")
+            assert set(ticks) == {"second"}, "who was there first"
+        ticks.clear()
+        with running(one):
+            wait_until(lambda: ticks, what="a tick")
+            assert set(ticks) == {"first"}, "given back at the end"
 
 
 def test_the_service_answers_works_and_leaves_nothing_behind(home: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -12,8 +13,10 @@ import httpx
 import pytest
 
 from alerts.channels.registry import make_channels
+from alerts.coverage import CoverageStore
 from alerts.outbox import Dispatcher
 from alerts.read import AlertView, TicketView
+from ingest.coverage import Coverage, Fill
 from ingest.dead_letters import letter_for_payload, letter_for_record
 from ingest.errors import PayloadError, Poison
 from ingest.log.base import Outgoing, Topics
@@ -26,15 +29,15 @@ from tests.shengwen.world import NOW, SETTINGS, World, open_world, post, talk, t
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path) as opened:
+def world(tmp_path: Path, state_url: str) -> Iterator[World]:
+    with open_world(tmp_path, url=state_url) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def spiking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def spiking(tmp_path_factory: pytest.TempPathFactory, module_state_url: str) -> Iterator[World]:
     """A month of talk, then a batch of leaks: one 一级 alert. Tests change it only where that shows nowhere else."""
-    with open_world(tmp_path_factory.mktemp("spiking")) as opened:
+    with open_world(tmp_path_factory.mktemp("spiking"), url=module_state_url) as opened:
         opened.fill(talk(NOW, days=30))
         tell_coverage(opened)
         opened.alerts.tick(coverage={"jd": 1.0})
@@ -124,6 +127,26 @@ def test_a_silent_source_is_an_alert_without_numbers(spiking: World, client: htt
     assert gauge(silence) is None
 
 
+def test_a_source_whose_records_lost_a_field_is_an_alert_that_names_the_field(world: World) -> None:
+    store = CoverageStore(world.engine)
+    for days, region in ((3, 190), (2, 188), (0, 2)):
+        at = world.clock.now() - timedelta(days=days)
+        fill = Fill(endpoint="douyin.comment.list", records=200, fields={"text": 199, "region": region})
+        store.absorb(
+            [Coverage(source="douyin", query="暖居", status="complete", started_at=at, finished_at=at, fill=(fill,))]
+        )
+    world.alerts.tick(coverage={"douyin": 1.0})
+    drift = next(one for one in world.deps.reader.alerts() if one.kind == "drift")
+    with closing(world.logged_in()) as client:
+        shown = client.get("/alerts").text
+        assert "数据结构变化：抖音" in shown
+        page = unescape(client.get(f"/alerts/{drift.key}").text)
+    assert "地区从 94% 降到 1%" in page
+    assert "douyin.comment.list" in page
+    assert "读到的不完整" in page
+    assert gauge(drift) is None
+
+
 def test_the_gauge_stays_inside_its_drawing(spiking: World) -> None:
     drawn = gauge(the_spike(spiking))
     assert drawn is not None
@@ -159,11 +182,8 @@ def test_the_polled_fragment_is_small_and_swaps_the_badge(spiking: World, client
     assert the_spike(spiking).key in answer.text
 
 
-def test_a_message_that_nobody_got_shows_red_everywhere(world: World) -> None:
-    world.fill(talk(NOW, days=12, per_day=6))
-    world.alerts.tick(coverage={"jd": 1.0})
-    client = world.logged_in()
-    assert 'class="bar failed"' not in client.get("/").text
+def fail_to_deliver(world: World) -> None:
+    """Run the dispatcher until a message has tried everything in vain."""
     channels = make_channels(SETTINGS, world.clock)
     try:
         dispatcher = Dispatcher(world.engine, channels, world.clock, SETTINGS.delivery)
@@ -175,6 +195,18 @@ def test_a_message_that_nobody_got_shows_red_everywhere(world: World) -> None:
     finally:
         for channel in channels.values():
             channel.close()
+
+
+def spike(world: World) -> None:
+    world.fill(talk(NOW, days=12, per_day=6))
+    world.alerts.tick(coverage={"jd": 1.0})
+
+
+def test_a_message_that_nobody_got_shows_red_everywhere_and_can_be_sent_again(world: World) -> None:
+    spike(world)
+    client = world.logged_in()
+    assert 'class="bar failed"' not in client.get("/").text
+    fail_to_deliver(world)
     page = client.get("/").text
     assert 'class="bar failed"' in page
     assert "1 条通知" in page
@@ -182,6 +214,24 @@ def test_a_message_that_nobody_got_shows_red_everywhere(world: World) -> None:
     assert "没有送达的" in listed
     assert '<b class="state failed">失败</b>' in listed
     assert "失败" in client.get(f"/alerts/{the_spike(world).key}").text
+    (failed,) = world.deps.reader.outbox_failures()
+    assert client.post(f"/deliveries/{failed.id}/again").status_code == 403  # without the form's token
+    assert world.deps.reader.outbox_failures()
+    assert f'action="/deliveries/{failed.id}/again"' in client.get(f"/alerts/{the_spike(world).key}").text
+    answer = post(client, f"/deliveries/{failed.id}/again")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/deliveries?again=true")
+    shown = client.get(answer.headers["location"]).text
+    assert "已经排队" in shown
+    assert "再发一次</button>" not in shown
+    assert not world.deps.reader.outbox_failures()
+    (queued,) = [one for one in world.deps.reader.deliveries() if one.id == failed.id]
+    assert (queued.state, queued.key) == ("pending", failed.key)
+    assert post(client, f"/deliveries/{failed.id}/again").status_code == 400  # it is under way
+
+
+def test_a_failed_message_stays_in_the_list_when_the_red_bar_is_gone(world: World) -> None:
+    spike(world)
+    fail_to_deliver(world)
     world.clock.advance(49 * 3600)
     client = world.logged_in()
     assert 'class="bar failed"' not in client.get("/").text  # the list keeps it
@@ -269,7 +319,20 @@ def test_root_cause_and_measure_are_kept(world: World) -> None:
     for piece in (*(f'value="{why}"' for why in whys), "每班点检焊机", 'value="王工"', 'value="2026-03-20"'):
         assert piece in page
     assert post(client, f"/tickets/{key}/cause", what="x", owner="y", due="三月").status_code == 400
-    world.tickets.set_verification(key, {"verdict": "better", "before": 3.2, "after": 0.4}, by="系统")
+
+
+def test_how_an_improvement_worked_is_told_once_it_is_done(world: World) -> None:
+    key = complain(world)
+    client = world.logged_in()
+    assert "效果验证</h2>" not in client.get(f"/tickets/{key}").text
+    for status in ("待整改", "整改中", "已完成"):
+        assert post(client, f"/tickets/{key}", status=status).status_code == 303
+    assert f'action="/tickets/{key}/verification"' in client.get(f"/tickets/{key}").text
+    for wrong in ({"verdict": "fine"}, {"verdict": "better", "before": "多"}, {"verdict": "better", "after": "nan"}):
+        assert post(client, f"/tickets/{key}/verification", **wrong).status_code in (400, 422)
+    assert "变好了</dd>" not in client.get(f"/tickets/{key}").text
+    answer = post(client, f"/tickets/{key}/verification", verdict="better", before="3.2", after="0.4")
+    assert answer.status_code == 303
     page = client.get(f"/tickets/{key}").text
     for piece in ("<dt>结论</dt><dd>变好了</dd>", "<dt>整改前</dt><dd>3.2</dd>", "<dt>整改后</dt><dd>0.4</dd>"):
         assert piece in page
@@ -378,6 +441,25 @@ def test_stages_show_health_and_lag_wherever_they_run(world: World) -> None:
     assert dict(rows) == {"分析": "3", "入库": "0", "预警": "0", "采集记录": "0"}
     assert "磁盘已满" in page
     assert "已停止（出错）" in page
+    lag = re.findall(r"<tr><td data-label=\"主题\"><code>([^<]+)</code></td>.*?>([^<]+)</td>.*?积压\">([^<]+)<", page)
+    assert lag == [
+        ("mentions.collected", "分析", "3"), ("mentions.classified", "入库", "0"), ("mentions.classified", "预警", "0"),
+        ("crawl.coverage", "采集记录", "0"),
+    ]  # fmt: skip
+
+
+def test_metrics_tell_lag_and_health_to_who_may_know(world: World) -> None:
+    world.log.produce(Topics.COLLECTED, [Outgoing(f"jd:review:{n}", b"{}") for n in range(3)])
+    world.health["index"] = StageHealth("failed", 10, 1, 2, "a secret", NOW)
+    assert world.client().get("/metrics").status_code == 401
+    answer = world.client().get("/metrics", auth=("admin", world.password))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    lines = answer.text.splitlines()
+    assert 'shengwen_lag{topic="mentions.collected",group="classify"} 3' in lines
+    assert 'shengwen_stage_state{stage="index",state="failed"} 1' in lines
+    assert 'shengwen_stage_state{stage="index",state="running"} 0' in lines
+    assert 'shengwen_stage_records_total{stage="index"} 10' in lines
+    assert "a secret" not in answer.text
 
 
 def test_health_is_told_to_a_supervisor_without_a_login(world: World) -> None:

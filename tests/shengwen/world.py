@@ -22,18 +22,22 @@ from alerts.config import AlertSettings
 from alerts.coverage import CoverageStore
 from alerts.engine import AlertEngine
 from alerts.facts import FactStore
+from alerts.outbox import send_again
 from alerts.read import AlertReader
 from alerts.tickets import Tickets
+from classify.taxonomy import Taxonomy, load_taxonomy
 from ingest.analysis import ClassifiedMention, TagOpinion
 from ingest.clock import ManualClock
 from ingest.coverage import Coverage
 from ingest.dead_letters import DeadLetters
 from ingest.log.sqlite import SqliteLog
 from ingest.mention import Append, Author, Product
+from ingest.privacy import Privacy
 from ingest.stage import StageHealth
 from ingest.state import Base, make_engine
 from search.base import Delivery
 from search.sqlite import SqliteIndex
+from shengwen.pushing import Pushing
 from shengwen.web.app import create_app
 from shengwen.web.deps import PlatformStatus, TicketChange, WebDeps, WebSettings
 from shengwen.web.users import ADMIN, ensure_admin
@@ -137,15 +141,25 @@ def _prepared() -> tuple[bytes, str]:
         return path.read_bytes(), password
 
 
+@cache
+def shipped() -> Taxonomy:
+    """The taxonomy that ships."""
+    return load_taxonomy()
+
+
 @contextmanager
 def open_world(
-    folder: Path, *, now: datetime = NOW, alerts: AlertSettings = SETTINGS, **settings: Any
+    folder: Path, *, url: str | None = None, now: datetime = NOW, alerts: AlertSettings = SETTINGS, **settings: Any
 ) -> Iterator[World]:
-    """Empty stores and their pages."""
+    """Empty stores and their pages; ``url`` names a migrated state database that is not the usual one."""
     clock = ManualClock(now)
-    prepared, password = _prepared()
-    (folder / "state.db").write_bytes(prepared)
-    engine = make_engine(f"sqlite:///{folder / 'state.db'}")
+    if url is None:
+        prepared, password = _prepared()
+        (folder / "state.db").write_bytes(prepared)
+        engine = make_engine(f"sqlite:///{folder / 'state.db'}")
+    else:
+        engine = make_engine(url)
+        password = ensure_admin(engine, ManualClock(NOW)) or ""
     with SqliteIndex(folder / "index.db", clock) as index, SqliteLog(folder / "log.db", clock=clock) as log:
         tickets = Tickets(engine, alerts, clock)
         desk = AlertEngine(engine, alerts, clock)
@@ -163,10 +177,13 @@ def open_world(
             settings=WebSettings(**{"brand": "暖居散热器", "session_key": bytes(range(32)), **settings}),
             decide_alert=lambda key, verdict, by: desk.decide(key, verdict, by=by),
             change_ticket=lambda change: change_ticket(tickets, change),
+            send_again=lambda number, _: send_again(engine, number, clock),
             resume_source=resumed.append,
             platform_status=lambda: tuple(platforms),
             health=lambda: health,
             left_out=lambda: ("没有找到 Chromium，小红书和抖音不会采集。",),
+            tags=[tag.name for tag in shipped().tags],
+            pushing=Pushing(log, engine, Privacy(bytes(32)), clock),
         )
         try:
             yield World(
@@ -206,6 +223,8 @@ def change_ticket(tickets: Tickets, change: TicketChange) -> None:
             due=date.fromisoformat(measure["due"]),
             by=change.by,
         )
+    if change.verification is not None:
+        tickets.set_verification(change.key, change.verification, by=change.by)
 
 
 _PRODUCTS = [

@@ -65,6 +65,20 @@
       if (!help.contains(event.target)) help.open = false;
     }
   });
+  document.addEventListener("click", (event) => {
+    const place = event.target.closest("[data-cancel]")?.closest(".fix-place");
+    if (!place) return;
+    event.preventDefault();
+    place.replaceChildren();
+    place.closest("article").querySelector("a.fix").focus();
+  });
+  document.addEventListener("change", (event) => {
+    const row = event.target.closest(".fix-tags .add");
+    if (!row || event.target.name !== "add" || !event.target.value || row.nextElementSibling) return;
+    const another = row.cloneNode(true);
+    another.querySelector("[name=add]").value = "";
+    row.after(another);
+  });
   document.addEventListener("keydown", (event) => {
     const box = document.getElementById("q");
     if (event.key === "Escape") for (const help of document.querySelectorAll("details.help[open]")) help.open = false;

@@ -45,5 +45,5 @@ def changed(value: Any, path: str, to: Any) -> Any:
     if to is ...:
         del node[key]
     else:
-        node[key] = to
+        node[key] = copy.deepcopy(to)
     return whole

@@ -1,0 +1,1 @@
+"""Training the encoder that ships: needs torch, which nothing else here imports."""

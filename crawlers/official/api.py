@@ -1,0 +1,256 @@
+"""One run of one official API: the same parser, pipeline, ledger and coverage as a spider's, without pages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from crawlers.config import Platform
+from crawlers.kit import Kit
+from crawlers.ledger import ListState
+from crawlers.official.client import ApiRefused, Call, Client, QuotaSpent, Refusal, Stopped
+from crawlers.official.config import WindowedSettings
+from crawlers.official.windows import Lane, Window, lanes, windows
+from crawlers.parse import parse
+from crawlers.payload import STOP_SIGNALS, Page, Payload
+from crawlers.pipeline import Taken
+from ingest.coverage import Coverage, Status, write_coverage
+from ingest.errors import Retryable, ShengwenError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+NEVER: Final = ListState()
+
+
+@dataclass(slots=True)
+class Tally:
+    """One target in one run: what was read of it and how that ended."""
+
+    query: str
+    started: datetime
+    window: tuple[datetime | None, datetime | None] = (None, None)
+    fates: dict[str, str] = field(default_factory=dict)
+    dead: int = 0
+    pages: int = 0
+    missing: int = 0
+    """Items that the platform counts and did not give."""
+    status: Status = "complete"
+    signal: str = "ok"
+    reason: str = ""
+    finished: datetime | None = None
+
+    def count(self, taken: Taken) -> None:
+        for item in taken.new:
+            self.fates[item] = "new"
+        for item in taken.duplicate:
+            self.fates.setdefault(item, "duplicate")
+        self.dead += taken.dead
+
+    def end(self, now: datetime, status: Status, signal: str = "ok", reason: str = "") -> None:
+        self.finished, self.status, self.signal, self.reason = now, status, signal, reason
+
+    def coverage(self, source: str) -> Coverage:
+        new = sum(fate == "new" for fate in self.fates.values())
+        got = len(self.fates) + self.dead
+        return Coverage(
+            source=source,
+            query=self.query,
+            window=self.window,
+            planned=got + self.missing,
+            got=got,
+            new=new,
+            duplicate=len(self.fates) - new,
+            dead=self.dead,
+            pages=self.pages,
+            status=self.status,
+            signal=self.signal,
+            reason=self.reason[:500],
+            started_at=self.started,
+            finished_at=self.finished or self.started,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that is read; ``key`` names its list in the ledger, ``query`` is what people read."""
+
+    key: str
+    query: str
+
+
+class OfficialApi(ABC):
+    """One run. Subclasses say what there is to read and how; :meth:`run` never raises on what the platform answers."""
+
+    platform: ClassVar[Platform]
+    name: ClassVar[str]
+    """In Chinese, for messages."""
+
+    def __init__(self, kit: Kit, stop: threading.Event) -> None:
+        self.kit = kit
+        self.stop = stop
+        self.status: Status = "complete"
+        self.signal = "ok"
+        self.reason = ""
+        self.coverage: list[Coverage] = []
+
+    @property
+    @abstractmethod
+    def client(self) -> Client:
+        """What requests are made with."""
+
+    @abstractmethod
+    def targets(self) -> Sequence[Target]:
+        """What there is to read. May ask the API."""
+
+    @abstractmethod
+    def read(self, target: Target, tally: Tally) -> None:
+        """Read one target."""
+
+    @abstractmethod
+    def refusal(self, status: int, body: Mapping[str, Any]) -> Refusal | None:
+        """See :class:`crawlers.official.client.Asked`."""
+
+    # -- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Read every target and write coverage; how it ended is in ``status``, ``signal``, ``reason``."""
+        tallies: list[Tally] = []
+        try:
+            for target in self._ordered():
+                tally = Tally(target.query, self.kit.clock.now())
+                tallies.append(tally)
+                self._one(target, tally)
+        except ApiRefused as refused:
+            self.kit.book.stop(self.platform, refused.signal, refused.reason)
+            logger.warning("%s stopped: %s", self.platform, refused)
+            self._end(tallies, "stopped", refused.signal, refused.reason)
+        except (QuotaSpent, Stopped) as ended:
+            self._end(tallies, "partial", "ok", str(ended))
+        except (ShengwenError, OSError) as error:
+            logger.error("%s failed: %s", self.platform, error)
+            self._end(tallies, "failed", "ok", str(error))
+        except Exception as error:
+            # A fault of ours must not look like a quiet platform.
+            logger.exception("%s failed", self.platform)
+            self._end(tallies, "failed", "ok", type(error).__name__)
+        finally:
+            self.client.close()
+        self._close_books(tallies)
+
+    def _ordered(self) -> Sequence[Target]:
+        """The target that waited longest first, so that a small quota reaches all of them in turn."""
+        states = [(self.kit.ledger.list_state(target.key).settled_at, target) for target in self.targets()]
+        never = [target for at, target in states if at is None]
+        return never + [t for _, t in sorted(((at, t) for at, t in states if at is not None), key=lambda one: one[0])]
+
+    def _one(self, target: Target, tally: Tally) -> None:
+        try:
+            self.read(target, tally)
+        except (QuotaSpent, Stopped):
+            raise
+        except Retryable as error:  # the platform failed after all tries; the next target may be well
+            tally.end(self.kit.clock.now(), "failed", reason=str(error))
+        else:
+            short = f"{tally.missing} items were counted but not given" if tally.missing else ""
+            tally.end(self.kit.clock.now(), "partial" if short else "complete", reason=short)
+
+    def _end(self, tallies: Sequence[Tally], status: Status, signal: str, reason: str) -> None:
+        self.status, self.signal, self.reason = status, signal, reason
+        if tallies and tallies[-1].finished is None:
+            tallies[-1].end(self.kit.clock.now(), status, signal, reason)
+
+    def _close_books(self, tallies: Sequence[Tally]) -> None:
+        try:
+            self.kit.pipeline.flush()
+            if not tallies:
+                tally = Tally(self.name, self.kit.clock.now())
+                tally.end(tally.started, self.status, self.signal, self.reason)
+                tallies = [tally]
+            self.coverage = [tally.coverage(self.platform) for tally in tallies]
+            short = [record for record in self.coverage if record.status != "complete"]
+            if self.status == "complete" and short:
+                failed = all(record.status == "failed" for record in self.coverage)
+                self.status, self.reason = "failed" if failed else "partial", short[0].reason
+            write_coverage(self.kit.log, self.coverage)
+        except ShengwenError as error:
+            logger.error("%s: the end of the run could not be written: %s", self.platform, error)
+            self.status, self.reason = "failed", str(error)
+        self.kit.ledger.finish(self.status, self.signal, self.reason)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def ask(self, call: Call, tally: Tally, since: ListState = NEVER) -> tuple[Page, Taken]:
+        """One answer, parsed and taken. Raises what :meth:`Client.ask` does; ApiRefused for an unknown shape."""
+        payload = self.client.ask(call)
+        tally.pages += 1
+        page = self.parsed(payload)
+        taken = self.kit.pipeline.take(page, payload, query=tally.query, parser=page.endpoint, since=since)
+        tally.count(taken)
+        return page, taken
+
+    def parsed(self, payload: Payload) -> Page:
+        """Parse one answer. Raises ApiRefused for one that is no data."""
+        page = parse(self.platform, payload)
+        # Where every record broke the page is unknown, too: those are parked and counted, not asked for again.
+        if page.signal in STOP_SIGNALS and not page.problems:
+            logger.info("%s: %s bytes, sha256 %s: %s", page.endpoint, len(payload.body), payload.sha256, page.reason)
+            advice = "应答不是约定的样子，可能是平台改了接口，需要更新解析代码"
+            raise ApiRefused(page.signal, f"{self.name}：{advice}（{page.reason}）")
+        return page
+
+
+class WindowedApi(OfficialApi):
+    """An API that is asked by windows of creation time, page by page."""
+
+    PAGE_CAP: ClassVar[int]
+    """The last page that the platform gives; a window with more is halved."""
+
+    settings: WindowedSettings
+
+    @abstractmethod
+    def page_call(self, target: Target, window: Window, page: int) -> Call:
+        """The request of one page (from 1) of a window."""
+
+    def read(self, target: Target, tally: Tally) -> None:
+        now = self.kit.clock.now()
+        longest = timedelta(days=self.settings.window_days)
+        for lane in lanes(self.settings, self.kit.ledger, target.key, now):
+            known = tally.window[0]
+            tally.window = (lane.since if known is None else min(lane.since, known), lane.until)
+            for window in windows(lane.since, lane.until, longest):
+                self._window(target, window, tally)
+                self._settle(lane, window)
+
+    def _settle(self, lane: Lane, window: Window) -> None:
+        self.kit.pipeline.flush()  # the watermark never runs ahead of the log
+        done = window.until >= lane.until
+        self.kit.ledger.settle(lane.key, None, full=lane.full and done, through=window.until)
+
+    def _window(self, target: Target, window: Window, tally: Tally) -> None:
+        seen: set[str] = set()
+        number, dead = 1, tally.dead
+        while True:
+            page, taken = self.ask(self.page_call(target, window, number), tally)
+            repeats = bool(taken.ids) and seen.issuperset(taken.ids)
+            seen.update(taken.ids)
+            if page.next is None or repeats:
+                break
+            if number >= self.PAGE_CAP:
+                halves = window.halves()
+                if halves is None:
+                    tally.missing += max(1, (page.total or 0) - len(seen))
+                    return
+                for half in halves:
+                    self._window(target, half, tally)
+                return
+            number += 1
+        if page.total is not None:
+            tally.missing += max(0, page.total - len(seen) - (tally.dead - dead))
+
+
+__all__ = ["OfficialApi", "Tally", "Target", "Unavailable", "WindowedApi"]

@@ -1,0 +1,94 @@
+"""Taobao's open platform (TOP): what buyers wrote on one's own trades, by ``taobao.traderates.get``.
+
+The platform keeps 180 days, gives pages 1 to 200 of at most 150, and signs by MD5 or HMAC.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from crawlers.config import Platform
+from crawlers.kit import Kit
+from crawlers.official.api import Target, WindowedApi
+from crawlers.official.client import Call, Client, Kind, Refusal, text_of
+from crawlers.official.config import TopSettings
+from crawlers.official.gateway import CLOCK, signed_form
+from crawlers.official.windows import Window
+from ingest.clock import BEIJING
+
+METHOD: Final = "taobao.traderates.get"
+REAL: Final = "https://eco.taobao.com/router/rest"
+PAGE_SIZE: Final = 150
+FIELDS: Final = "tid,oid,role,nick,result,created,item_title,num_iid,content,reply"
+
+_BAN: Final = re.compile(r"(\d{1,7}) more seconds?")
+_ADVICE: Final[Mapping[str, tuple[Kind, str]]] = {
+    "11": ("permission", "应用没有这个接口的权限：请在淘宝开放平台申请交易评价接口"),
+    "12": ("permission", "授权的用户没有权限：请用店铺主账号授权"),
+    "25": ("credentials", "签名不对：请核对 [crawl.official.top] 的 app_key、app_secret 和 sign_method"),
+    "26": ("credentials", "缺少授权：请店铺主账号授权，把 session 写进 [crawl.official.top]"),
+    "27": ("credentials", "session 无效或已过期：请店铺主账号重新授权，把新的 session 写进 [crawl.official.top]"),
+    "28": ("credentials", "缺少 app_key：请核对 [crawl.official.top]"),
+    "29": ("credentials", "app_key 不对：请核对 [crawl.official.top] 的 app_key"),
+    "31": ("clock", "时间戳被拒绝：请校准本机时钟（误差要在 10 分钟内）"),
+    "53": ("credentials", "授权已失效：请店铺主账号重新授权，把新的 session 写进 [crawl.official.top]"),
+}
+
+
+class Top(WindowedApi):
+    """One run of TOP."""
+
+    platform: ClassVar[Platform] = "tmall"
+    name: ClassVar[str] = "淘宝开放平台"
+    PAGE_CAP = 200
+
+    def __init__(self, kit: Kit, stop: threading.Event) -> None:
+        super().__init__(kit, stop)
+        self.settings: TopSettings = kit.settings.official.top
+
+    @cached_property
+    def client(self) -> Client:
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop)
+
+    def targets(self) -> Sequence[Target]:
+        return [Target("top", "本店评价")]
+
+    def page_call(self, target: Target, window: Window, page: int) -> Call:
+        asked = {
+            "fields": FIELDS,
+            "rate_type": "get",
+            "role": "buyer",
+            "start_date": window.since.astimezone(BEIJING).strftime(CLOCK),
+            "end_date": window.until.astimezone(BEIJING).strftime(CLOCK),
+            "page_no": str(page),
+            "page_size": str(PAGE_SIZE),
+            "use_has_next": "true",
+        }
+        settings = self.settings
+        return signed_form(
+            self.client, self.kit.clock, url=settings.url, real=REAL, method=METHOD, asked=asked,
+            login={"app_key": settings.app_key, "session": settings.session.get_secret_value()},
+            secret=settings.app_secret.get_secret_value(), how=settings.sign_method,
+        )  # fmt: skip
+
+    def refusal(self, status: int, body: Mapping[str, Any]) -> Refusal | None:
+        error = body.get("error_response")
+        if not isinstance(error, dict):
+            return None
+        code, sub = text_of(error.get("code")), text_of(error.get("sub_code"))
+        said = text_of(error.get("sub_msg"))
+        if code == "7":
+            ban = _BAN.search(said)
+            return Refusal("rate", code, wait=float(ban[1]) if ban else None)
+        if code in _ADVICE:
+            kind, advice = _ADVICE[code]
+            return Refusal(kind, code, advice)
+        if code in ("10", "15") and not sub.startswith("isv."):  # isp.*: the platform's own fault
+            return Refusal("busy", code)
+        if sub.startswith("isp."):
+            return Refusal("busy", f"{code} {sub}")
+        return Refusal("request", f"{code} {sub}".strip(), "平台不接受这个请求，请对照开放平台的错误码说明")

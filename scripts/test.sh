@@ -1,0 +1,21 @@
+#!/bin/sh
+# The whole suite in two halves side by side, for two cores: much of it waits for servers, browsers and killed processes.
+# The second half's output comes when it is done. usage: test.sh VENV
+set -u
+python="$1/bin/python"
+servers="tests/contract tests/docker tests/e2e tests/faults tests/ingest"
+out=$(mktemp)
+"$python" -m pytest -p no:cacheprovider $servers tests/test_zz_leaks.py >"$out" 2>&1 &
+half=$!
+trap 'kill "$half" 2>/dev/null; rm -f "$out"' EXIT
+trap 'exit 130' INT TERM
+rest=""
+for folder in $servers; do rest="$rest --ignore=$folder"; done
+# shellcheck disable=SC2086  # a list of options
+"$python" -m pytest $rest
+first=$?
+echo "—— $servers ——"
+wait "$half"
+second=$?
+cat "$out"
+[ "$first" -eq 0 ] && [ "$second" -eq 0 ]

@@ -1,0 +1,214 @@
+"""Mentions that other systems push: the same record, the same privacy, the same log as what is collected.
+
+Promise: what is answered as accepted or duplicate is in the log, durably. Pushed again (a time-out, a 503), the same
+mention is known by the client's id, or by its words, time and author, and is answered as duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from sqlalchemy import Engine
+
+from crawlers.ledger import Ledger, Seen
+from ingest.clock import Clock
+from ingest.default_reviews import is_default_review
+from ingest.draft import Draft
+from ingest.errors import Poison
+from ingest.headers import stamped
+from ingest.imports.ratings import Stars, stars, stars_of_csat, stars_of_nps
+from ingest.imports.rows import content_id
+from ingest.log.base import EventLog, Outgoing, Topics
+from ingest.mention import MAX_COUNT, MAX_TEXT, Append, Kind, Matched, Mention, Product, Raw, poison_from
+from ingest.privacy import Privacy
+from ingest.times import read_instant
+from shengwen.tokens import Pusher
+
+PARSER: Final = "push/1"
+LEDGER: Final = "push"
+"""The platform under which the ledger remembers what was pushed."""
+MAX_ITEMS: Final = 1000
+MAX_PUSHED_TEXT: Final = 50_000
+
+
+def _no_float(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError("a number with decimals has lost digits; send it as a text")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_no_float), Field(min_length=1, max_length=200)]
+Words = Annotated[str, Field(max_length=1000)]
+Long = Annotated[str, Field(max_length=MAX_PUSHED_TEXT)]
+Number = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PushedProduct(_Plain):
+    """What is talked about."""
+
+    id: Id | None = None
+    sku: Id | None = None
+    name: Words | None = None
+    spec: Words | None = None
+
+
+class PushedMention(_Plain):
+    """One thing a customer said, as a program sends it.
+
+    ``id``: the sender's own, unique in the token's source; left out, words, time and author stand for it.
+    ``created_at``: ISO 8601 (without a zone: Beijing time) or epoch seconds or milliseconds; left out: now, exact to
+    the day. ``author``: the sender's customer number or phone; only its keyed hash is kept. One of ``rating`` (1-5),
+    ``nps`` (0-10) and ``csat`` (1-5) may be given.
+    """
+
+    id: Id | None = None
+    kind: Kind | None = None
+    text: Long = ""
+    title: Words | None = None
+    rating: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
+    nps: Annotated[int, Field(ge=0, le=10, strict=True)] | None = None
+    csat: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
+    created_at: str | Annotated[int, Field(strict=True)] | None = None
+    author: Id | None = None
+    region: Words | None = None
+    url: Words | None = None
+    product: PushedProduct | None = None
+    likes: Number | None = None
+    replies: Number | None = None
+    appends: Annotated[list[Long], Field(max_length=20)] = []
+    seller_reply: Long | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item. ``id`` is the mention's; ``path`` and ``reason`` say why it was rejected."""
+
+    status: Literal["accepted", "duplicate", "rejected"]
+    id: str | None = None
+    path: str | None = None
+    reason: str | None = None
+
+    def to_dict(self, index: int) -> dict[str, object]:
+        known = {"id": self.id, "path": self.path, "reason": self.reason}
+        return {"index": index, "status": self.status} | {name: value for name, value in known.items() if value}
+
+
+class Pushing:
+    """Takes batches. Thread-safe; raises Retryable when log or state database cannot be reached: nothing is lost then,
+    the sender still has the batch."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        engine: Engine,
+        privacy: Privacy,
+        clock: Clock,
+        match: Callable[[str], Matched] | None = None,
+    ) -> None:
+        self._log = log
+        self._ledger = Ledger(engine, LEDGER, clock)
+        self._privacy = privacy
+        self._clock = clock
+        self._match = match
+
+    def take(self, items: Sequence[object], pusher: Pusher) -> list[Outcome]:
+        """One batch; outcomes in the items' order. On return what was accepted is durable."""
+        read = [self._read(item, pusher) for item in items]
+        mentions = [one for one in read if isinstance(one, Mention)]
+        known = self._ledger.known(mention.id for mention in mentions)
+        latest = {item_id: entry.hash for item_id, entry in known.items()}
+        outcomes: list[Outcome] = []
+        fresh: list[Mention] = []
+        for one in read:
+            if isinstance(one, Outcome):
+                outcomes.append(one)
+            elif latest.get(one.id) == one.revision.hash:
+                outcomes.append(Outcome("duplicate", one.id))
+            else:
+                latest[one.id] = one.revision.hash
+                fresh.append(one)
+                outcomes.append(Outcome("accepted", one.id))
+        if fresh:
+            self._log.produce(Topics.COLLECTED, [Outgoing(m.id, m.to_json(), stamped()) for m in fresh])
+            # Behind the log: a crash in between makes the sender's second try a second record, which the index counts
+            # as a duplicate; the other way round it would be lost.
+            self._ledger.record([Seen(mention.id, mention.revision.hash) for mention in fresh], self._ledger.run)
+        return outcomes
+
+    def _read(self, item: object, pusher: Pusher) -> Mention | Outcome:
+        try:
+            pushed = PushedMention.model_validate(item)
+        except ValidationError as error:
+            poison = poison_from(error)
+            return _rejected(poison)
+        try:
+            return self._seal(pushed, pusher)
+        except Poison as error:
+            return _rejected(error)
+
+    def _seal(self, pushed: PushedMention, pusher: Pusher) -> Mention:
+        now = self._clock.now()
+        text = pushed.text.strip()
+        default = is_default_review(text)
+        answered = _stars(pushed)
+        if not (text or pushed.title or answered.rating or pushed.appends):
+            raise Poison("nothing was said: no text, title, append or rating", field="text")
+        written = "" if pushed.created_at is None else str(pushed.created_at)
+        draft = Draft(
+            source=pusher.source,
+            kind=pushed.kind or pusher.kind,
+            native_id=pushed.id or content_id(text, pushed.title, written + (answered.original or ""), pushed.author),
+            created_at=now,
+            created_precision="day",
+            text="" if default else text,
+            title=pushed.title,
+            empty_text=default or not text,
+            rating=answered.rating,
+            rating_scale=answered.scale,
+            rating_original=answered.original,
+            url=_web(pushed.url),
+            product=Product(**pushed.product.model_dump()) if pushed.product else None,
+            author_id=pushed.author,
+            region=pushed.region,
+            likes=pushed.likes,
+            replies=pushed.replies,
+            appends=[Append(text=words) for words in pushed.appends if words.strip()],
+            seller_reply=pushed.seller_reply,
+        )
+        if pushed.created_at is not None:
+            try:
+                draft.created_at, draft.created_precision = read_instant(pushed.created_at)
+            except ValueError as error:
+                raise Poison(str(error), field="created_at") from None
+        matched = self._match(f"{draft.title or ''}\n{draft.text}") if self._match else None
+        return self._privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
+
+
+def _stars(pushed: PushedMention) -> Stars:
+    given = [name for name in ("rating", "nps", "csat") if getattr(pushed, name) is not None]
+    if len(given) > 1:
+        raise Poison("only one of rating, nps and csat", field=given[1])
+    if pushed.nps is not None:
+        return stars_of_nps(pushed.nps)
+    return stars_of_csat(pushed.csat) if pushed.csat is not None else stars(pushed.rating)
+
+
+def _web(url: str | None) -> str | None:
+    if url and not url.startswith(("https://", "http://")):
+        raise Poison("not an address that begins with https:// or http://", field="url")
+    return url or None
+
+
+def _rejected(error: Poison) -> Outcome:
+    reason = str(error).removeprefix(f"{error.field}: ")
+    return Outcome("rejected", path=error.field or "record", reason=reason)
+
+
+assert MAX_PUSHED_TEXT <= MAX_TEXT

@@ -1,0 +1,1 @@
+"""Real Kafka, Elasticsearch and PostgreSQL for tests: downloaded once, started when asked for, then stopped."""
