@@ -29,6 +29,7 @@ from alerts.scopes import ScopeKey
 from alerts.tables import Evidence, Fact, Incident, IncidentScope, Scope, Ticket, table
 from alerts.tickets import NewTicket, add_evidence, note, open_ticket
 from alerts.upsert import upsert
+from ingest.state import by_code_point
 
 _CHUNK = 500
 TEST = "负二项上尾检验"
@@ -152,7 +153,7 @@ class Incidents:
             select(facts)
             .join(rows, rows.c.mention_id == facts.c.mention_id)
             .where(rows.c.incident_id == number)
-            .order_by(facts.c.created_at.desc())
+            .order_by(facts.c.created_at.desc(), by_code_point(facts.c.mention_id))
             .limit(2000)
         )
         return units([dict(row) for row in self._db.execute(chosen).mappings()])

@@ -5,7 +5,8 @@ Spiders read the replica into Kafka. What they streamed, eight weeks and then th
 (three partitions, stages side by side) and once on the embedded stores, on a clock that stands still. Compared are
 every mention with its analysis, every ticket, and every message that goes out to bots and desk.
 
-What may differ, and is left out: row numbers, since partitions are read in another order. The platforms that need
+What may differ, and is left out: row numbers, since partitions are read in another order (a scope is compared by what
+it counts). The platforms that need
 Chromium are read as well with ``SHENGWEN_DEMO_ALL=1``.
 """
 
@@ -23,7 +24,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import select
 
-from alerts.tables import Incident, Outbox, Ticket, table
+from alerts.tables import Incident, Outbox, Scope, Ticket, table
 from crawlers.config import PLATFORMS, Platform
 from ingest.clock import SystemClock
 from ingest.log.base import Outgoing, Record, Topics
@@ -148,13 +149,18 @@ def play(place: Place, demo: Demo, path: Path, history: list[Record], turn: list
 def heard(rooms: Rooms) -> Heard:
     query = parse_query("", now=rooms.clock.now())
     mentions = {mention.id: mention.to_json() for mention in rooms.index.scan(query)}
-    box = table(Outbox)
+    box, scopes = table(Outbox), table(Scope)
     with rooms.engine.connect() as db:
+        scope_keys = {row.id: row.key for row in db.execute(select(scopes.c.id, scopes.c.key))}
         columns = (box.c.key, box.c.route, box.c.stream, box.c.kind, box.c.rank, box.c.title, box.c.body)
         messages = sorted(tuple(row) for row in db.execute(select(*columns)))
         tickets, alerts = (
             [
-                {name: value for name, value in row.items() if name not in NUMBERS}
+                {
+                    name: scope_keys.get(value) if name == "scope_id" else value
+                    for name, value in row.items()
+                    if name not in NUMBERS
+                }
                 for row in db.execute(select(rows).order_by(rows.c.key)).mappings()
             ]
             for rows in (table(Ticket), table(Incident))
