@@ -173,6 +173,7 @@ def bare_browser(platform: Platform, job: Job, keywords: list[str]) -> Measured:
 
     What it needs to know of an answer (is there more, which notes were found) it takes straight out of the JSON.
     """
+    from playwright.async_api import Error
     from scrapy import Request, Spider
 
     from crawlers.xiaohongshu.spider import XiaohongshuSpider
@@ -191,7 +192,10 @@ def bare_browser(platform: Platform, job: Job, keywords: list[str]) -> Measured:
 
         async def hear(self, response: Any) -> None:
             if response.request.resource_type in ("xhr", "fetch"):
-                body = await response.body()
+                try:
+                    body = await response.body()
+                except Error:  # the page has been closed
+                    return
                 self.last[re.sub(r".*/api/sns/web/v\d/", "", response.url).partition("?")[0]] = (response, body)
                 self.count += 1
                 self._came.set()

@@ -91,15 +91,16 @@ class FromMemory:
                 break
         key = (scope["method"], scope["path"], scope["query_string"], body)
         if key not in self._kept:
-            self._kept[key] = await self._made(scope, body)
+            self._kept[key] = await self._made(scope, receive, body)
         for message in self._kept[key]:
             await send(message)
 
-    async def _made(self, scope: Scope, body: bytes) -> list[Message]:
+    async def _made(self, scope: Scope, receive: Receive, body: bytes) -> list[Message]:
         messages: list[Message] = []
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def given() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return whole.pop() if whole else await receive()
 
         async def kept(message: Message) -> None:
             messages.append(dict(message))
