@@ -67,7 +67,9 @@ _DROPPED: Final = re.compile(
 )
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BLANK_LINES: Final = re.compile(r" ?\n[ \n]*")
-_UNTIDY: Final = re.compile("|".join([*(p.pattern for p in (_LONE_SURROGATE, _LINE_ENDS, _DROPPED)), _ODD_SPACE, "\n|  "]))
+_UNTIDY: Final = re.compile(
+    "|".join([*(p.pattern for p in (_LONE_SURROGATE, _LINE_ENDS, _DROPPED)), _ODD_SPACE, "\n|  "])
+)
 
 _XHS_TOPIC: Final = re.compile(r"#([^#\[\]\n]{1,80})\[[^\[\]#\n]{1,6}\]#")
 _XHS_EMOJI: Final = re.compile(r"\[([^\[\]\s]{0,11}[\u4e00-\u9fff][^\[\]\s]{0,3}?)R\]")

@@ -2,9 +2,9 @@
 
     python -m tests.bench.bench_crawl [--rounds 5] [--browser-rounds 3] [--visits 500]
 
-0 rounds leave a part out. The pages are the replica's, served from memory by a process of its own (:mod:`tests.bench.crawl_site`); robots.txt is
-obeyed, pauses are 0, budgets off. Rounds take turns, so that a busy machine is unfair to none. CPU seconds are told
-beside the rates: they do not depend on what else the machine does.
+0 rounds leave a part out. The pages are the replica's, served from memory by a process of its own
+(:mod:`tests.bench.crawl_site`); robots.txt is obeyed, pauses are 0, budgets off. Rounds take turns, so that a busy
+machine is unfair to none. CPU is told beside the rates: it does not depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 import crawlers.ledger
-from crawlers.config import CrawlSettings, Platform
+from crawlers.config import CrawlSettings, Platform, PlatformSettings
 from crawlers.parse import parse
 from crawlers.payload import Payload
 from crawlers.run import Job
@@ -42,6 +43,9 @@ from tests.bench.crawl_site import running_site
 
 assert crawlers.ledger  # its tables are declared on Base
 CONSOLE: Final = Console(width=120)
+BUDGETS: Final = ("requests_per_", "pages_per_run", "pages_per_day")
+DELAY_MS: Final = 40
+"""What a platform's answer takes over a network, at least; on loopback a page costs nothing but its work."""
 ROUND_WORDS: Final = 2
 """So many searches, of some 25 notes each, in one round of the browser."""
 
@@ -62,7 +66,8 @@ class Bench:
         Base.metadata.create_all(engine)
         engine.dispose()
         settings = {"bases": platform_bases(self.base_url)[platform], "targets": list(targets), "pause": [0, 0]}
-        settings |= {"requests_per_hour": 100_000, "pages_per_run": 100_000, "questions": False}
+        settings |= dict.fromkeys((name for name in PlatformSettings.model_fields if name.startswith(BUDGETS)), 100_000)
+        settings["questions"] = False
         job = Job(
             crawl=CrawlSettings.model_validate({platform: settings}),
             log_path=home / "log.db",
@@ -82,6 +87,18 @@ class Bench:
             command.append(str(beside))
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         return Measured.model_validate_json(done.stdout.splitlines()[-1])
+
+    def in_turn(self, kinds: Sequence[str], rounds: int, asked: list[tuple[str, str]]) -> dict[str, list[Measured]]:
+        """Plain HTTP, each kind once a round."""
+        runs: dict[str, list[Measured]] = {kind: [] for kind in kinds}
+        for _ in range(rounds):
+            for kind, done in runs.items():
+                done.append(self.crawl(kind, self.products(), None if kind == "jd" else asked))
+        return runs
+
+    def tell(self, path: str) -> None:
+        with urllib.request.urlopen(self.base_url + path, timeout=60) as answer:
+            answer.read()
 
     def products(self) -> Path:
         return self.job("jd", [{"sku": sku} for sku in self.size["skus"]])
@@ -103,21 +120,26 @@ def main() -> None:
             http_runs(bench, chosen.rounds)
         if chosen.browser_rounds:
             browser_runs(bench, chosen.browser_rounds, chosen.visits)
-    CONSOLE.print(f"load of the machine before and after: {load:.1f}, {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    CONSOLE.print(
+        f"load of the machine before and after: {load:.1f}, {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
 
 
 def http_runs(bench: Bench, rounds: int) -> None:
     first = bench.crawl("jd", bench.products())  # fills the site's memory, and tells what is asked for
-    runs: dict[str, list[Measured]] = {"jd": [], "bare_in_turn": [], "bare_at_once": []}
-    for _ in range(rounds):
-        for kind, done in runs.items():
-            done.append(bench.crawl(kind, bench.products(), None if kind == "jd" else first.asked))
-    CONSOLE.print(_http_table(runs, first, site_rate(bench, first), scrapy_bench()))
+    runs = bench.in_turn(("jd", "bare_in_turn", "bare_at_once"), rounds, first.asked)
+    site = site_rate(bench, first)
+    bench.tell(f"/_delay/{DELAY_MS}")
+    far = bench.in_turn(("jd", "bare_in_turn"), 1, first.asked)
+    bench.tell("/_delay/0")
+    CONSOLE.print(_http_table(runs, far, first, site, scrapy_bench()))
     CONSOLE.print(_memory_table("plain HTTP: resident MB", {"ours": runs["jd"][-1]}))
     CONSOLE.print(_parse_table(bench, first))
 
 
-def _http_table(runs: dict[str, list[Measured]], first: Measured, site: float, own: float) -> Table:
+def _http_table(
+    runs: dict[str, list[Measured]], far: dict[str, list[Measured]], first: Measured, site: float, own: float
+) -> Table:
     table = Table(title=f"Plain HTTP: {len(first.asked)} pages of JD reviews, {first.mentions:,} mentions")
     for heading in ("", "pages/s", "of bare, in turn", "CPU ms a page", "resident MB, end"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -126,12 +148,13 @@ def _http_table(runs: dict[str, list[Measured]], first: Measured, site: float, o
         "bare_in_turn": "bare Scrapy, one at a time",
         "bare_at_once": "bare Scrapy, eight side by side",
     }
-    for kind, said in names.items():
-        done = runs[kind]
-        cost = statistics.median(sum(run.cpu) / run.pages for run in done) * 1e3
-        rss = statistics.median(run.memory[-1][1] for run in done)
-        table.add_row(said, f"{rate(done):,.0f}", f"{ratio(done, runs['bare_in_turn']):.2f}", f"{cost:.1f}", f"{rss:.0f}")
-    table.add_section()
+    for where, measured in (("", runs), (f", {DELAY_MS} ms away", far)):
+        for kind, done in measured.items():
+            cost = statistics.median(sum(run.cpu) / run.pages for run in done) * 1e3
+            rss = statistics.median(run.memory[-1][1] for run in done)
+            compared = ratio(done, measured["bare_in_turn"])
+            table.add_row(names[kind] + where, f"{rate(done):,.0f}", f"{compared:.2f}", f"{cost:.1f}", f"{rss:.0f}")
+        table.add_section()
     table.add_row("scrapy bench (its own pages, 16 side by side)", f"{own:,.0f}", "", "", "")
     table.add_row("the site alone, asked by http.client", f"{site:,.0f}", "", "", "")
     return table

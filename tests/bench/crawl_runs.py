@@ -288,7 +288,7 @@ def bare_browser(platform: Platform, job: Job, keywords: list[str]) -> Measured:
                 while await buttons.count():
                     before = visit.count
                     await buttons.first.click()
-                    await visit.until(lambda: visit.count > before)
+                    await visit.until(lambda before=before: visit.count > before)  # type: ignore[misc]
             await self.close_page(visit)
 
     with crawling(Bare, settings) as (meter, _crawler):

@@ -2,11 +2,13 @@
 
     python -m tests.bench.crawl_site      prints its address, serves until its input ends
 
-``/_size`` tells how much there is; what a spider gets is what the replica answers (:mod:`shengwen.demo.replica`).
+``/_size`` tells how much there is, ``/_delay/40`` makes every answer 40 ms late, as over a network.
+What a spider gets is what the replica answers (:mod:`shengwen.demo.replica`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -77,12 +79,16 @@ class FromMemory:
     def __init__(self, app: ASGIApp, library: Library) -> None:
         self._app = app
         self._library = library
+        self._delay = 0.0
         self._kept: dict[tuple[str, str, bytes, bytes], list[Message]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/_size":
+        if scope["path"].startswith(("/_size", "/_delay/")):
+            if scope["path"].startswith("/_delay/"):
+                self._delay = int(scope["path"].removeprefix("/_delay/")) / 1000
             await JSONResponse(self._size())(scope, receive, send)
             return
+        await asyncio.sleep(self._delay)
         body = b""
         while True:
             part = await receive()
