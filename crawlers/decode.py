@@ -124,10 +124,11 @@ def _read(text: str) -> tuple[Form, object, State]:
         body = unquote(body)
         return "script", _load_at(body, 0), "RENDER_DATA"
     if body[0] in "{[":
-        end = _end_of_value(body, 0)
+        whole = _whole(body, 0)
+        end = _end_of_value(body, 0) if whole is None else whole[1]
         if body[end:].strip(_BLANK + ";"):
             return "stream", _read_stream(body), ""
-        return "json", _load(body[:end]), ""
+        return "json", _load(body[:end]) if whole is None else whole[0], ""
     if _BARE_KEY.match(body):
         closed = "{" + body.rstrip(";") + "}"
         return "json", _load(closed[: _end_of_value(closed, 0)]), ""
@@ -245,7 +246,28 @@ def _end_of_value(text: str, start: int) -> int:
 def _load_at(text: str, start: int) -> object:
     if text[start : start + 1] not in ("{", "["):
         raise PayloadError("a state that is no JSON object", field="body")
-    return _load(text[start : _end_of_value(text, start)])
+    whole = _whole(text, start)
+    return _load(text[start : _end_of_value(text, start)]) if whole is None else whole[0]
+
+
+def _whole(text: str, start: int) -> tuple[object, int] | None:
+    """The value at ``start`` and its end, for JSON that is as it should be: nearly all of it. None for any other, which
+    the slow way either reads or names the fault of."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [
+            child
+            for node in layer
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not layer:
+            return value, end
+    return None
 
 
 def _load(text: str) -> object:

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, upda
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
-from ingest.state import Base, UtcDateTime, by_code_point, insert_into, state_errors
+from ingest.state import Base, UtcDateTime, by_code_point, insert_into, reading, state_errors
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -231,10 +231,10 @@ class Ledger:
         """What is known of these items; unknown ones are left out."""
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Entry] = {}
-        with _transaction(self._engine) as session:
+        with reading(self._engine) as connection:
             for start in range(0, len(wanted), _CHUNK):
                 part = wanted[start : start + _CHUNK]
-                rows = session.execute(
+                rows = connection.execute(
                     select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(CrawlItem.id.in_(part))
                 )
                 found.update((row.id, Entry(row.hash, row.run)) for row in rows)
@@ -266,11 +266,11 @@ class Ledger:
                 session.execute(update(CrawlItem).where(CrawlItem.id.in_(part)).values(seen_at=now))
 
     def list_state(self, key: str) -> ListState:
-        with _transaction(self._engine) as session:
-            row = session.get(CrawlList, (self._platform, key))
-            if row is None:
-                return ListState()
-            return ListState(row.settled_run, row.total, row.settled_at, row.full_at)
+        here = (CrawlList.platform == self._platform) & (CrawlList.key == key)
+        with reading(self._engine) as connection:
+            columns = (CrawlList.settled_run, CrawlList.total, CrawlList.settled_at, CrawlList.full_at)
+            row = connection.execute(select(*columns).where(here)).one_or_none()
+            return ListState() if row is None else ListState(*row)
 
     def settle(self, key: str, total: int | None, *, full: bool, through: datetime | None = None) -> None:
         """This run read the list until its end (``full``) or until what was settled before.

@@ -46,27 +46,43 @@ class Reader:
     def first(self, *names: str) -> Reader:
         """The first of several dotted names that holds something; the first name where none does."""
         for name in names:
-            node = self.at(name)
-            if node.value is not None and node.value != "":
-                return node
+            value = self._peek(name)
+            if value is not None and value != "":
+                return self.at(name)
         return self.at(names[0])
+
+    def _peek(self, dotted: str) -> object:
+        """``at(dotted).value``, without a path: most fields are only looked at, and a page has thousands."""
+        value = self.value
+        if "." not in dotted and isinstance(value, dict):
+            return value.get(dotted)
+        return self.at(dotted).value
+
+    def _held(self, names: tuple[str, ...]) -> object:
+        """``first(*names).value``"""
+        value: object = None
+        for name in names:
+            value = self._peek(name)
+            if value is not None and value != "":
+                return value
+        return value if len(names) == 1 else self._peek(names[0])
 
     def has(self, *names: str) -> bool:
         """Whether all these keys are there, be it with null."""
         return isinstance(self.value, dict) and all(name in self.value for name in names)
 
     def is_list(self, dotted: str) -> bool:
-        return isinstance(self.at(dotted).value, list)
+        return isinstance(self._peek(dotted), list)
 
     def is_object(self, dotted: str) -> bool:
-        return isinstance(self.at(dotted).value, dict)
+        return isinstance(self._peek(dotted), dict)
 
     def each(self, *names: str) -> Iterator[Reader]:
         """The items of the first of these lists that is not empty; nothing for null, "" or a missing one."""
         for name in names:
-            node = self.at(name)
-            if isinstance(node.value, list) and node.value:
-                yield from node.items()
+            value = self._peek(name)
+            if isinstance(value, list) and value:
+                yield from self.at(name).items()
                 return
 
     def items(self) -> Iterator[Reader]:
@@ -103,6 +119,8 @@ class Reader:
 
     def id_or_none(self, *names: str) -> str | None:
         """An id of something else (a product, a parent), or None where it is missing, "0" or unreadable."""
+        if self._held(names) in (None, ""):
+            return None
         try:
             found = self.id(*names)
         except PayloadError:
@@ -111,13 +129,13 @@ class Reader:
 
     def text(self, *names: str) -> str:
         """Text as the platform sent it; "" where there is none."""
-        value = self.first(*names).value
+        value = self._held(names)
         if isinstance(value, str):
             return value
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
     def count(self, *names: str) -> Count:
-        return read_count(self.first(*names).value)
+        return read_count(self._held(names))
 
     def number(self, *names: str) -> int | None:
         """A count without its flag."""
@@ -125,7 +143,7 @@ class Reader:
 
     def flag(self, *names: str) -> bool:
         """True for true, 1, "1", "true"."""
-        value = self.first(*names).value
+        value = self._held(names)
         return value is True or (isinstance(value, int | str) and str(value).lower() in ("1", "true"))
 
     def moment(self, captured_at: datetime, *names: str) -> Moment:
@@ -139,8 +157,8 @@ class Reader:
     def moment_or_none(self, captured_at: datetime, *names: str) -> Moment | None:
         """An instant, or None where it is missing or cannot be read."""
         try:
-            return self.moment(captured_at, *names)
-        except PayloadError:
+            return read_moment(self._held(names), captured_at)
+        except ValueError:
             return None
 
     def raw(self) -> bytes:

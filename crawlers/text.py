@@ -57,7 +57,8 @@ _BREAKING: Final = frozenset(
 )
 
 _LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_SPACES: Final = re.compile("[\t\x1f \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_ODD_SPACE: Final = "[\t\x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]"
+_SPACES: Final = re.compile(_ODD_SPACE.replace("[", "[ ") + "+")
 _DROPPED: Final = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -66,6 +67,9 @@ _DROPPED: Final = re.compile(
 )
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BLANK_LINES: Final = re.compile(r" ?\n[ \n]*")
+_UNTIDY: Final = re.compile(
+    "|".join([*(p.pattern for p in (_LONE_SURROGATE, _LINE_ENDS, _DROPPED)), _ODD_SPACE, "\n|  "])
+)
 
 _XHS_TOPIC: Final = re.compile(r"#([^#\[\]\n]{1,80})\[[^\[\]#\n]{1,6}\]#")
 _XHS_EMOJI: Final = re.compile(r"\[([^\[\]\s]{0,11}[\u4e00-\u9fff][^\[\]\s]{0,3}?)R\]")
@@ -116,6 +120,8 @@ def _tag_break(match: re.Match[str]) -> str:
 
 
 def _tidy(text: str) -> str:
+    if _UNTIDY.search(text) is None:  # most texts
+        return text.strip()
     text = _LONE_SURROGATE.sub("\ufffd", text)
     text = _LINE_ENDS.sub("\n", text)
     text = _SPACES.sub(" ", _DROPPED.sub("", text))

@@ -195,8 +195,9 @@ def _sqlite(url: URL) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("reads_only", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -247,6 +248,13 @@ def state_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise mapped(error) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: on SQLite it waits for no writer. SQLAlchemy's errors as ours."""
+    with state_errors(), engine.connect().execution_options(reads_only=True) as connection:
+        yield connection
 
 
 def told(error: SQLAlchemyError) -> str:

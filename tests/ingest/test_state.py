@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from ingest.clock import BEIJING
 from ingest.errors import ConfigError
-from ingest.state import Base, UtcDateTime, make_engine
+from ingest.state import Base, UtcDateTime, make_engine, reading
 from tests.ingest.sqlite_worker import count_up
 from tests.processes import Nursery
 
@@ -161,3 +161,14 @@ def test_binding_and_reading_undo_each_other(at: datetime) -> None:
     assert bound is not None
     assert column.process_result_value(bound.replace(tzinfo=None), dialect) == expected
     assert column.process_result_value(bound, dialect) == expected
+
+
+def test_who_only_reads_waits_for_no_writer_and_sees_what_was_committed(engine: Engine) -> None:
+    with engine.begin() as first:
+        first.execute(Event.__table__.insert(), {"id": 1})
+    with engine.begin() as writer:
+        writer.execute(Event.__table__.insert(), {"id": 2})
+        with reading(engine) as reader:  # as a writer it would give up after the busy time-out
+            assert list(reader.scalars(select(Event.id))) == [1]
+    with reading(engine) as reader:
+        assert sorted(reader.scalars(select(Event.id))) == [1, 2]
