@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
@@ -30,7 +31,7 @@ from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
-from crawlers.session import cookies_for
+from crawlers.session import Session, cookies_of
 from crawlers.trip import ListPass, Trip
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
@@ -105,6 +106,11 @@ class PlatformSpider(Spider):
         self._work: asyncio.Task[None] | None = None
         self._ended_early = ""
 
+    @cached_property
+    def session(self) -> Session | None:
+        """The session that a person logged in, as the run found it. Raises ConfigError."""
+        return self.kit.session.load() if self.kit.session is not None else None
+
     @abstractmethod
     async def crawl(self, target: Target, trip: Trip) -> None:
         """Read one target: open its lists with :meth:`passing`, hand every payload to :meth:`read`."""
@@ -130,6 +136,8 @@ class PlatformSpider(Spider):
             for target in self._ordered_targets():
                 trip = Trip(target, self.kit.clock)
                 trips.append(trip)
+                if self.session is not None:
+                    self.kit.book.logged_in(self.platform, self.session.logged_in_at)
                 await self._one(target, trip)
         except asyncio.CancelledError:
             self._end(trips, "partial", "ok", self._ended_early or "cancelled")
@@ -333,7 +341,8 @@ class HttpSpider(PlatformSpider):
         """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
         await self.turn()
         headers = {"Referer": referer} if referer else {}
-        request = Request(url, headers=headers, cookies=cookies_for(self.here), meta={"dont_redirect": True})
+        cookies = cookies_of(self.session, self.here.bases.values()) if self.session is not None else None
+        request = Request(url, headers=headers, cookies=cookies, meta={"dont_redirect": True})
         return self.payload(url, await self.download(request))
 
     def payload(self, url: str, response: Response) -> Payload:

@@ -11,8 +11,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 from scrapy import Request
@@ -22,7 +21,6 @@ from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
 from crawlers.parse import parse
 from crawlers.payload import Payload
-from crawlers.session import save_state, storage_state
 from ingest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -226,7 +224,8 @@ class BrowserSpider(PlatformSpider):
         super().__init__(*args, **kwargs)
         self._opened = 0
         self._context: BrowserContext | None = None
-        self._session: Any = None
+        self._refreshed: Any = None
+        """The storage state that the last context left, where there was one."""
 
     def hears(self, request: BrowserRequest) -> bool:
         """Whether the answer to this request is captured."""
@@ -264,7 +263,7 @@ class BrowserSpider(PlatformSpider):
                 "playwright": True,
                 "playwright_include_page": True,
                 "playwright_context": context,
-                "playwright_context_kwargs": {"storage_state": self._session or storage_state(self.here)},
+                "playwright_context_kwargs": {"storage_state": self._storage_state},
                 "playwright_page_event_handlers": {"response": visit.hear},
                 "playwright_page_goto_kwargs": {"wait_until": "domcontentloaded"},
             },
@@ -300,17 +299,23 @@ class BrowserSpider(PlatformSpider):
         """Close the old context when its pages are used up, keeping its session."""
         if self._opened % self.here.pages_per_context == 0 and self._context is not None:
             old, self._context = self._context, None
-            self._session = await old.storage_state()
+            self._refreshed = await old.storage_state()
             await old.close()
+
+    @property
+    def _storage_state(self) -> Any:
+        return self._refreshed or (self.session.state if self.session is not None else None)
 
     async def let_go(self) -> None:
         """Keep the session that the platform has refreshed, when there is one to keep."""
         from playwright.async_api import Error
 
-        kept = self.here.storage_state
+        kept = self.kit.session
         if kept is None or self._context is None or self.outcome.status not in ("complete", "partial"):
             return
+        if self.session is None:  # nobody logged in: what the page gives to anybody is no session
+            return
         try:
-            save_state(Path(kept), await self._context.storage_state())
-        except (Error, OSError) as error:
+            kept.refresh(self.session, cast("dict[str, Any]", await self._context.storage_state()))
+        except (Error, OSError, ConfigError) as error:
             logger.warning("%s: the session could not be kept: %s", self.platform, type(error).__name__)

@@ -122,7 +122,7 @@ class PlatformSettings(_Plain):
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
-    * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
+    * ``storage_state``: file of a browser session that a person logged in by hand (:mod:`crawlers.session`), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
 

@@ -120,6 +120,7 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
     from crawlers.kit import Kit
     from crawlers.ledger import Ledger, PlatformBook
     from crawlers.pipeline import Pipeline
+    from crawlers.session import SessionFile
     from ingest.log.opening import open_log
     from ingest.privacy import Privacy, load_secret
     from ingest.state import make_engine
@@ -130,11 +131,15 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
         stack.callback(engine.dispose)
         log = stack.enter_context(closing(open_log(job.log, job.log_path)))
         ledger = Ledger(engine, platform, clock)
-        privacy = Privacy(load_secret(job.secret_path))
-        pipeline = Pipeline(log, ledger, privacy, clock, platform=platform, brand=job.brand)
+        secret = load_secret(job.secret_path)
+        pipeline = Pipeline(log, ledger, Privacy(secret), clock, platform=platform, brand=job.brand)
         pipeline.recover()
         book = PlatformBook(engine, clock)
-        yield Kit(settings=job.crawl, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock)
+        kept = job.crawl.of(platform).storage_state
+        session = SessionFile(Path(kept), platform, secret) if kept is not None else None
+        yield Kit(
+            settings=job.crawl, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock, session=session
+        )
 
 
 def run(platform: Platform, job: Job) -> Report:
