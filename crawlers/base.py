@@ -25,6 +25,7 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
+from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
@@ -227,6 +228,8 @@ class PlatformSpider(Spider):
     def parsed(self, payload: Payload) -> Page:
         """Parse one payload. Raises PlatformStopped on a stop signal."""
         page = parse(self.platform, payload)
+        if payload.url is not None:  # else it stands for where the browser was led, which is told elsewhere
+            self.kit.audit.answered(payload, page.signal)
         if page.signal in STOP_SIGNALS:
             head = mask(payload.body[:120].decode("utf-8", "replace"))
             logger.info(
@@ -308,6 +311,7 @@ class PlatformSpider(Spider):
     async def download(self, request: Request) -> Response:
         """Fetch by Scrapy, counting what fails. Raises RobotsRefused, FetchFailed, SourceDown."""
         request.meta.setdefault("download_slot", self.platform)
+        asked: Asked = request.meta.setdefault(META, Asked())
         engine = self.crawler.engine
         if engine is None:
             raise SourceDown("the engine is closed")
@@ -316,14 +320,16 @@ class PlatformSpider(Spider):
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
                 raise RobotsRefused(f"robots.txt forbids {request.url}") from error
-            raise self._failed("too_large", error) from error
+            raise self._failed("too_large", error, request, asked) from error
         except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
-            raise self._failed(type(error).__name__, error) from error
+            raise self._failed(type(error).__name__, error, request, asked) from error
         self._failures = 0
         return response
 
-    def _failed(self, kind: str, error: Exception) -> ShengwenError:
+    def _failed(self, kind: str, error: Exception, request: Request, asked: Asked) -> ShengwenError:
         self._failures += 1
+        if asked.open:  # it was answered, and the answer could not be unpacked
+            self.kit.audit.failed(request.method, self.here.real(request.url), kind)
         stats = self.crawler.stats
         if stats is not None:
             stats.inc_value(f"fetch_failed/{kind}")

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from scrapy import Request
 
+from crawlers.audit import UNREAD
+from crawlers.audited import META, Asked
 from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
 from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
@@ -89,6 +91,7 @@ class Visit:
         self._answers: asyncio.Queue[tuple[Payload, bool] | FetchFailed] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._page: Page | None = None
+        self.asked = Asked()
 
     @property
     def page(self) -> Page:
@@ -98,12 +101,18 @@ class Visit:
 
     def hear(self, response: BrowserResponse) -> None:
         """Playwright's "response" event: capture the page itself and what the spider listens to."""
-        if 300 <= response.status < 400:
-            return  # the browser follows by itself; where it ends is heard as well
         first = response.request
         while first.redirected_from is not None:
             first = first.redirected_from
-        if self._spider.hears(first):
+        if not self._spider.hears(first):
+            return
+        if first.resource_type == "document":
+            self.asked.open = False  # from here on its line in the audit is written here
+        if 300 <= response.status < 400:
+            # The browser follows by itself; where it ends is heard as well.
+            real = self._spider.here.real(response.url)
+            self._spider.kit.audit.other(response.request.method, real, response.status, None)
+        else:
             task = asyncio.create_task(self._capture(first, response))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -119,12 +128,15 @@ class Visit:
                 if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
                     raise ValueError("the answer is too large, or broke off")
         except asyncio.CancelledError:
+            spider.kit.audit.failed(first.method, spider.here.real(url), "cancelled")
             raise
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
+            spider.kit.audit.failed(first.method, spider.here.real(url), type(error).__name__)
             self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))
             return
         payload = Payload(
             url=spider.here.real(url),
+            method=first.method,
             status=response.status,
             headers={name.lower(): value for name, value in headers.items()},
             body=body,
@@ -208,6 +220,10 @@ class Visit:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._answers.empty():
+            answer = self._answers.get_nowait()
+            if not isinstance(answer, FetchFailed):
+                self._spider.kit.audit.answered(answer[0], UNREAD)
 
 
 class BrowserSpider(PlatformSpider):
@@ -244,10 +260,15 @@ class BrowserSpider(PlatformSpider):
         if page.status >= 400 or (asked.hostname, asked.path) != (got.hostname, got.path):
             return True
         if self.state_mark in page.body:
-            return bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
-        if parse(self.platform, page).signal != "unknown":
+            holds_data = bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
+        elif parse(self.platform, page).signal != "unknown":
             self.parsed(page)
-        return False
+            return False
+        else:
+            holds_data = False
+        if not holds_data:
+            self.kit.audit.answered(page, "ok")
+        return holds_data
 
     @asynccontextmanager
     async def visit(self, url: str, take: Callable[[Payload], None]) -> AsyncIterator[Visit]:
@@ -266,6 +287,7 @@ class BrowserSpider(PlatformSpider):
                 "playwright_context_kwargs": {"storage_state": self._storage_state},
                 "playwright_page_event_handlers": {"response": visit.hear},
                 "playwright_page_goto_kwargs": {"wait_until": "domcontentloaded"},
+                META: visit.asked,
             },
         )
         try:

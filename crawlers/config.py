@@ -174,11 +174,13 @@ class ReaderSettings(PlatformSettings):
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
 
-    ``official``: APIs that are used instead of pages once their keys are there.
+    ``official``: APIs that are used instead of pages once their keys are there. ``audit_days``: how long the audit's
+    lines are kept (:mod:`crawlers.audit`).
     """
 
     user_agent: str = USER_AGENT
     chromium: str | None = None
+    audit_days: int = Field(default=90, ge=1, le=3650)
     jd: PlatformSettings = PlatformSettings()
     tmall: PlatformSettings = PlatformSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crawlers.audit import Audit
 from crawlers.config import CrawlSettings
 from crawlers.ledger import Ledger, PlatformBook
 from crawlers.pipeline import Pipeline
@@ -22,4 +23,5 @@ class Kit:
     book: PlatformBook
     pipeline: Pipeline
     clock: Clock
+    audit: Audit
     session: SessionFile | None = None
