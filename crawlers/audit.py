@@ -27,7 +27,7 @@ Why = Literal["robots_allowed", "permission", "robots_txt", "official_api"]
 """Why it was asked: robots.txt allows it · the operator's recorded reason · to read robots.txt · the API's keys."""
 
 UNREAD: Final = "unread"
-"""In place of a signal: the answer came when the run was already over."""
+"""In place of a signal: the answer came when nobody waited for it any more, and says nothing of itself."""
 
 _NAME: Final = re.compile(r"([a-z]+)-(\d{4}-\d\d-\d\d)\.jsonl")
 
@@ -49,9 +49,10 @@ class Audit:
 
     def answered(self, payload: Payload, signal: str) -> None:
         """A request that was answered; ``signal`` is the parser's."""
+        followed = payload.final_url if not 300 <= payload.status < 400 else None  # the hops before have lines as well
         self._write(
             payload.method,
-            payload.url,
+            followed or payload.url,
             payload.captured_at,
             status=payload.status,
             bytes=len(payload.body),

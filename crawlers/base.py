@@ -143,7 +143,8 @@ class PlatformSpider(Spider):
         except asyncio.CancelledError:
             self._end(trips, "partial", "ok", self._ended_early or "cancelled")
         except PlatformStopped as stopped:
-            self.kit.book.stop(self.platform, stopped.signal, stopped.reason)
+            logged_in = self.session is not None
+            self.kit.book.stop(self.platform, stopped.signal, stopped.reason, logged_in=logged_in)
             logger.warning("%s stopped: %s", self.platform, stopped)
             self._end(trips, "stopped", stopped.signal, stopped.reason)
         except BudgetSpent as spent:

@@ -223,7 +223,8 @@ class Visit:
         while not self._answers.empty():
             answer = self._answers.get_nowait()
             if not isinstance(answer, FetchFailed):
-                self._spider.kit.audit.answered(answer[0], UNREAD)
+                signal = parse(self._spider.platform, answer[0]).signal
+                self._spider.kit.audit.answered(answer[0], signal if signal != "unknown" else UNREAD)
 
 
 class BrowserSpider(PlatformSpider):

@@ -153,15 +153,18 @@ class PlatformBook:
             rows = session.scalars(select(CrawlPlatform).order_by(by_code_point(CrawlPlatform.platform)))
             return [_status(row, row.platform) for row in rows]
 
-    def stop(self, platform: str, signal: str, reason: str) -> bool:
-        """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays)."""
+    def stop(self, platform: str, signal: str, reason: str, *, logged_in: bool = False) -> bool:
+        """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays).
+
+        ``logged_in``: a person's session was used; where a login is asked for all the same, it has ended.
+        """
         with _transaction(self._engine) as session:
             row = _row(session, platform)
             if row.stopped_at is not None:
                 return False
             row.stopped_at = self._clock.now()
             row.signal, row.reason = signal, reason[:500]
-            if signal == "login_required" and row.login_lost_at is None:
+            if logged_in and signal == "login_required" and row.login_lost_at is None:
                 row.login_lost_at = row.stopped_at
             return True
 
