@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, update
+from sqlalchemy import BigInteger, Connection, Engine, Integer, Row, String, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
@@ -150,8 +150,7 @@ class PlatformBook:
     def all(self) -> list[PlatformStatus]:
         """Every platform that ever ran, by name."""
         with _transaction(self._engine) as session:
-            rows = session.scalars(select(CrawlPlatform).order_by(by_code_point(CrawlPlatform.platform)))
-            return [_status(row, row.platform) for row in rows]
+            return platforms_in(session.connection())
 
     def stop(self, platform: str, signal: str, reason: str, *, logged_in: bool = False) -> bool:
         """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays).
@@ -184,6 +183,12 @@ class PlatformBook:
             row = _row(session, platform)
             if at is not None and (row.login_at is None or at > row.login_at):
                 row.login_at, row.login_lost_at = at, None
+
+
+def platforms_in(connection: Connection) -> list[PlatformStatus]:
+    """Every platform that ever ran, by name, as the caller's transaction sees it. Raises SQLAlchemy's errors."""
+    rows = select(CrawlPlatform.__table__).order_by(by_code_point(CrawlPlatform.platform))
+    return [_status(row, row.platform) for row in connection.execute(rows)]
 
 
 class Ledger:
@@ -339,7 +344,7 @@ def _row(session: Session, platform: str) -> CrawlPlatform:
     return row
 
 
-def _status(row: CrawlPlatform | None, platform: str) -> PlatformStatus:
+def _status(row: CrawlPlatform | Row[Any] | None, platform: str) -> PlatformStatus:
     if row is None:
         return PlatformStatus(platform)
     return PlatformStatus(
