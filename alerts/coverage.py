@@ -95,6 +95,8 @@ class Health:
     reason: str
     finished_at: datetime
     signal: str
+    stopped: bool
+    """The last crawl met a wall or a refusal."""
 
 
 def completeness_of(row: Mapping[str, Any]) -> float:
@@ -129,7 +131,9 @@ def _health(source: str, rows: Sequence[Mapping[str, Any]], now: datetime, limit
         silent = last["finished_at"] + limit
         reason = "太久没有抓取记录"
     share = sum(completeness_of(row) for row in rows) / len(rows)
-    return Health(source, 0.0 if silent is not None else share, silent, reason, last["finished_at"], last["signal"])
+    completeness = 0.0 if silent is not None else share
+    stopped = last["status"] == "stopped"
+    return Health(source, completeness, silent, reason, last["finished_at"], last["signal"], stopped)
 
 
 def completeness(connection: Connection, settings: AlertSettings, now: datetime) -> dict[str, float]:

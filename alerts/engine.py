@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from alerts import coverage as coverage_of
-from alerts import drift, spike
+from alerts import drift, spike, stops
 from alerts.config import AlertSettings
 from alerts.desk import Desk, Reaction
 from alerts.grouping import Group, group
@@ -49,6 +49,7 @@ class TickReport:
     raised: Sequence[str] = ()
     fed: Sequence[str] = ()
     silent: Sequence[str] = ()
+    stopped: Sequence[str] = ()
     drifted: Sequence[str] = ()
     warnings: int = 0
     reaction: Reaction = field(default_factory=Reaction)
@@ -61,8 +62,17 @@ class AlertEngine:
     transaction, so a crash at any point repeats nothing and loses nothing.
     """
 
-    def __init__(self, engine: Engine, settings: AlertSettings, clock: Clock, routing: Routing | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: AlertSettings,
+        clock: Clock,
+        routing: Routing | None = None,
+        *,
+        standing: stops.Standing = stops.none_stands,
+    ) -> None:
         self._engine = engine
+        self._standing = standing
         self._settings = settings
         self._clock = clock
         self._routing = routing or Routing()
@@ -93,7 +103,8 @@ class AlertEngine:
             unknown = states.update(picture, covered)
             raised, fed = self._incidents(connection, picture, now, covered)
             drifted = self._drift(connection, now)
-            silent = self._silence(connection, now)
+            stopped = stops.tell(connection, self._settings, self._routing, now, self._standing(connection))
+            silent = self._silence(connection, now, stopped.excused)
             ticks = upsert(connection, table(TickLock)).on_conflict_do_update(
                 index_elements=["id"], set_={"ticked_at": now}
             )
@@ -111,6 +122,7 @@ class AlertEngine:
             raised=raised,
             fed=fed,
             silent=silent,
+            stopped=stopped.raised,
             drifted=drifted,
             warnings=warnings,
             reaction=reaction,
@@ -208,8 +220,11 @@ class AlertEngine:
             )
         )
 
-    def _silence(self, connection: Connection, now: datetime) -> list[str]:
-        """Raise one 二级 alert for each stop of a source; close it when the source is heard again."""
+    def _silence(self, connection: Connection, now: datetime, excused: frozenset[str]) -> list[str]:
+        """Raise one 二级 alert for each silence of a source; close it when the source is heard again.
+
+        ``excused``: a stop explains why nothing is heard of these, and is told instead.
+        """
         rows = table(Incident)
         told: list[str] = []
         open_ones: dict[str, int] = dict(
@@ -223,6 +238,8 @@ class AlertEngine:
                 if problem in open_ones:
                     closed = {"state": "closed", "closed_at": now}
                     connection.execute(update(rows).where(rows.c.id == open_ones[problem]).values(**closed))
+                continue
+            if found.stopped and found.source in excused:
                 continue
             if problem in open_ones:
                 connection.execute(update(rows).where(rows.c.id == open_ones[problem]).values(last_seen_at=now))

@@ -111,6 +111,10 @@ class Incidents:
         """A source whose records lost fields: an alert without mentions and without a ticket; its key."""
         return self._store(Case("drift", "二级", problem, title, (), 4.0), Explanation(counter=(reason,)), since)
 
+    def raise_stop(self, problem: str, title: str, words: Sequence[str], since: datetime) -> str:
+        """A source that stopped and waits for a person: an alert without mentions and without a ticket; its key."""
+        return self._store(Case("stop", "二级", problem, title, (), 4.0), Explanation(counter=tuple(words)), since)
+
     def feed(self, number: int, case: Case) -> int:
         """Add evidence to an incident and bring its figures up to date; how many mentions were new.
 
@@ -196,7 +200,7 @@ class Incidents:
         rows = table(Incident)
         open_ones = self._db.execute(
             select(rows.c.id, rows.c.kind, rows.c.state, rows.c.calm_since, rows.c.last_seen_at).where(
-                rows.c.state != "closed", rows.c.kind.not_in(("silence", "drift"))
+                rows.c.state != "closed", rows.c.kind.not_in(("silence", "drift", "stop"))
             )
         ).all()
         for row in open_ones:

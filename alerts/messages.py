@@ -55,6 +55,8 @@ def alert_lines(incident: Mapping[str, Any], explanation: Explanation) -> list[s
         )
     elif incident["kind"] == "silence":
         lines.append("这个来源没有在采集：现在的安静不代表没有问题")
+    elif incident["kind"] == "stop":
+        lines.append("这个来源停着等人处理：现在的安静不代表没有问题")
     elif incident["kind"] == "drift":
         lines.append("这个来源的应答少了以前有的内容：采集在继续，但读到的不完整，请检查解析")
     else:

@@ -15,7 +15,9 @@ from alerts.explanation import Explanation
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """One alert (incident). ``kind``: spike, safety, reputation, silence, drift. ``state``: firing, cooling, closed.
+    """One alert (incident). ``kind``: spike, safety, reputation, silence, stop, drift.
+
+    ``state``: firing, cooling, closed.
 
     ``observed`` and ``expected`` count negatives in the last ``window_hours``; ``interval`` is the expectation's
     95 % range. ``ticket`` is the ticket's key. ``verdict``: confirmed, dismissed or null.

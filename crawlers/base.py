@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
@@ -24,13 +25,14 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
+from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
-from crawlers.session import cookies_for
+from crawlers.session import Session, cookies_of
 from crawlers.trip import ListPass, Trip
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
@@ -105,6 +107,11 @@ class PlatformSpider(Spider):
         self._work: asyncio.Task[None] | None = None
         self._ended_early = ""
 
+    @cached_property
+    def session(self) -> Session | None:
+        """The session that a person logged in, as the run found it. Raises ConfigError."""
+        return self.kit.session.load() if self.kit.session is not None else None
+
     @abstractmethod
     async def crawl(self, target: Target, trip: Trip) -> None:
         """Read one target: open its lists with :meth:`passing`, hand every payload to :meth:`read`."""
@@ -130,11 +137,14 @@ class PlatformSpider(Spider):
             for target in self._ordered_targets():
                 trip = Trip(target, self.kit.clock)
                 trips.append(trip)
+                if self.session is not None:
+                    self.kit.book.logged_in(self.platform, self.session.logged_in_at)
                 await self._one(target, trip)
         except asyncio.CancelledError:
             self._end(trips, "partial", "ok", self._ended_early or "cancelled")
         except PlatformStopped as stopped:
-            self.kit.book.stop(self.platform, stopped.signal, stopped.reason)
+            logged_in = self.session is not None
+            self.kit.book.stop(self.platform, stopped.signal, stopped.reason, logged_in=logged_in)
             logger.warning("%s stopped: %s", self.platform, stopped)
             self._end(trips, "stopped", stopped.signal, stopped.reason)
         except BudgetSpent as spent:
@@ -219,6 +229,8 @@ class PlatformSpider(Spider):
     def parsed(self, payload: Payload) -> Page:
         """Parse one payload. Raises PlatformStopped on a stop signal."""
         page = parse(self.platform, payload)
+        if payload.url is not None:  # else it stands for where the browser was led, which is told elsewhere
+            self.kit.audit.answered(payload, page.signal)
         if page.signal in STOP_SIGNALS:
             head = mask(payload.body[:120].decode("utf-8", "replace"))
             logger.info(
@@ -300,6 +312,7 @@ class PlatformSpider(Spider):
     async def download(self, request: Request) -> Response:
         """Fetch by Scrapy, counting what fails. Raises RobotsRefused, FetchFailed, SourceDown."""
         request.meta.setdefault("download_slot", self.platform)
+        asked: Asked = request.meta.setdefault(META, Asked())
         engine = self.crawler.engine
         if engine is None:
             raise SourceDown("the engine is closed")
@@ -308,14 +321,16 @@ class PlatformSpider(Spider):
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
                 raise RobotsRefused(f"robots.txt forbids {request.url}") from error
-            raise self._failed("too_large", error) from error
+            raise self._failed("too_large", error, request, asked) from error
         except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
-            raise self._failed(type(error).__name__, error) from error
+            raise self._failed(type(error).__name__, error, request, asked) from error
         self._failures = 0
         return response
 
-    def _failed(self, kind: str, error: Exception) -> ShengwenError:
+    def _failed(self, kind: str, error: Exception, request: Request, asked: Asked) -> ShengwenError:
         self._failures += 1
+        if asked.open:  # it was answered, and the answer could not be unpacked
+            self.kit.audit.failed(request.method, self.here.real(request.url), kind)
         stats = self.crawler.stats
         if stats is not None:
             stats.inc_value(f"fetch_failed/{kind}")
@@ -333,7 +348,8 @@ class HttpSpider(PlatformSpider):
         """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
         await self.turn()
         headers = {"Referer": referer} if referer else {}
-        request = Request(url, headers=headers, cookies=cookies_for(self.here), meta={"dont_redirect": True})
+        cookies = cookies_of(self.session, self.here.bases.values()) if self.session is not None else None
+        request = Request(url, headers=headers, cookies=cookies, meta={"dont_redirect": True})
         return self.payload(url, await self.download(request))
 
     def payload(self, url: str, response: Response) -> Payload:

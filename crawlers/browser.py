@@ -11,18 +11,18 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 from scrapy import Request
 
+from crawlers.audit import UNREAD
+from crawlers.audited import META, Asked
 from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
 from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
 from crawlers.parse import parse
 from crawlers.payload import Payload
-from crawlers.session import save_state, storage_state
 from ingest.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Visit:
         self._answers: asyncio.Queue[tuple[Payload, bool] | FetchFailed] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._page: Page | None = None
+        self.asked = Asked()
 
     @property
     def page(self) -> Page:
@@ -100,12 +101,18 @@ class Visit:
 
     def hear(self, response: BrowserResponse) -> None:
         """Playwright's "response" event: capture the page itself and what the spider listens to."""
-        if 300 <= response.status < 400:
-            return  # the browser follows by itself; where it ends is heard as well
         first = response.request
         while first.redirected_from is not None:
             first = first.redirected_from
-        if self._spider.hears(first):
+        if not self._spider.hears(first):
+            return
+        if first.resource_type == "document":
+            self.asked.open = False  # from here on its line in the audit is written here
+        if 300 <= response.status < 400:
+            # The browser follows by itself; where it ends is heard as well.
+            real = self._spider.here.real(response.url)
+            self._spider.kit.audit.other(response.request.method, real, response.status, None)
+        else:
             task = asyncio.create_task(self._capture(first, response))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -121,12 +128,15 @@ class Visit:
                 if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
                     raise ValueError("the answer is too large, or broke off")
         except asyncio.CancelledError:
+            spider.kit.audit.failed(first.method, spider.here.real(url), "cancelled")
             raise
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
+            spider.kit.audit.failed(first.method, spider.here.real(url), type(error).__name__)
             self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))
             return
         payload = Payload(
             url=spider.here.real(url),
+            method=first.method,
             status=response.status,
             headers={name.lower(): value for name, value in headers.items()},
             body=body,
@@ -210,6 +220,11 @@ class Visit:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._answers.empty():
+            answer = self._answers.get_nowait()
+            if not isinstance(answer, FetchFailed):
+                signal = parse(self._spider.platform, answer[0]).signal
+                self._spider.kit.audit.answered(answer[0], signal if signal != "unknown" else UNREAD)
 
 
 class BrowserSpider(PlatformSpider):
@@ -226,7 +241,8 @@ class BrowserSpider(PlatformSpider):
         super().__init__(*args, **kwargs)
         self._opened = 0
         self._context: BrowserContext | None = None
-        self._session: Any = None
+        self._refreshed: Any = None
+        """The storage state that the last context left, where there was one."""
 
     def hears(self, request: BrowserRequest) -> bool:
         """Whether the answer to this request is captured."""
@@ -245,10 +261,15 @@ class BrowserSpider(PlatformSpider):
         if page.status >= 400 or (asked.hostname, asked.path) != (got.hostname, got.path):
             return True
         if self.state_mark in page.body:
-            return bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
-        if parse(self.platform, page).signal != "unknown":
+            holds_data = bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
+        elif parse(self.platform, page).signal != "unknown":
             self.parsed(page)
-        return False
+            return False
+        else:
+            holds_data = False
+        if not holds_data:
+            self.kit.audit.answered(page, "ok")
+        return holds_data
 
     @asynccontextmanager
     async def visit(self, url: str, take: Callable[[Payload], None]) -> AsyncIterator[Visit]:
@@ -264,9 +285,10 @@ class BrowserSpider(PlatformSpider):
                 "playwright": True,
                 "playwright_include_page": True,
                 "playwright_context": context,
-                "playwright_context_kwargs": {"storage_state": self._session or storage_state(self.here)},
+                "playwright_context_kwargs": {"storage_state": self._storage_state},
                 "playwright_page_event_handlers": {"response": visit.hear},
                 "playwright_page_goto_kwargs": {"wait_until": "domcontentloaded"},
+                META: visit.asked,
             },
         )
         try:
@@ -300,17 +322,23 @@ class BrowserSpider(PlatformSpider):
         """Close the old context when its pages are used up, keeping its session."""
         if self._opened % self.here.pages_per_context == 0 and self._context is not None:
             old, self._context = self._context, None
-            self._session = await old.storage_state()
+            self._refreshed = await old.storage_state()
             await old.close()
+
+    @property
+    def _storage_state(self) -> Any:
+        return self._refreshed or (self.session.state if self.session is not None else None)
 
     async def let_go(self) -> None:
         """Keep the session that the platform has refreshed, when there is one to keep."""
         from playwright.async_api import Error
 
-        kept = self.here.storage_state
+        kept = self.kit.session
         if kept is None or self._context is None or self.outcome.status not in ("complete", "partial"):
             return
+        if self.session is None:  # nobody logged in: what the page gives to anybody is no session
+            return
         try:
-            save_state(Path(kept), await self._context.storage_state())
-        except (Error, OSError) as error:
+            kept.refresh(self.session, cast("dict[str, Any]", await self._context.storage_state()))
+        except (Error, OSError, ConfigError) as error:
             logger.warning("%s: the session could not be kept: %s", self.platform, type(error).__name__)

@@ -122,7 +122,7 @@ class PlatformSettings(_Plain):
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
-    * ``storage_state``: file of a browser session that a person logged in by hand (Playwright's format), or null.
+    * ``storage_state``: file of a browser session that a person logged in by hand (:mod:`crawlers.session`), or null.
     * ``obey_robots`` false needs ``robots_reason``: the agreement or permission that allows it.
     """
 
@@ -174,11 +174,13 @@ class ReaderSettings(PlatformSettings):
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
 
-    ``official``: APIs that are used instead of pages once their keys are there.
+    ``official``: APIs that are used instead of pages once their keys are there. ``audit_days``: how long the audit's
+    lines are kept (:mod:`crawlers.audit`).
     """
 
     user_agent: str = USER_AGENT
     chromium: str | None = None
+    audit_days: int = Field(default=90, ge=1, le=3650)
     jd: PlatformSettings = PlatformSettings()
     tmall: PlatformSettings = PlatformSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, update
+from sqlalchemy import BigInteger, Connection, Engine, Integer, Row, String, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
@@ -58,7 +58,10 @@ class CrawlList(Base):
 
 
 class CrawlPlatform(Base):
-    """One platform's standing. ``stopped_at`` set: nothing is crawled until a person resumes it."""
+    """One platform's standing. ``stopped_at`` set: nothing is crawled until a person resumes it.
+
+    ``login_at``: when a person last logged in; ``login_lost_at``: since when that login is worth nothing.
+    """
 
     __tablename__ = "crawl_platforms"
 
@@ -70,7 +73,8 @@ class CrawlPlatform(Base):
     signal: Mapped[str] = mapped_column(String(32), default="")
     reason: Mapped[str] = mapped_column(String(500), default="")
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    login_lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     hour_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     hour_used: Mapped[int] = mapped_column(Integer, default=0)
 
@@ -97,7 +101,8 @@ class PlatformStatus:
     signal: str = ""
     reason: str = ""
     stopped_at: datetime | None = None
-    told_at: datetime | None = None
+    login_at: datetime | None = None
+    login_lost_at: datetime | None = None
 
     @property
     def needs_person(self) -> bool:
@@ -145,17 +150,21 @@ class PlatformBook:
     def all(self) -> list[PlatformStatus]:
         """Every platform that ever ran, by name."""
         with _transaction(self._engine) as session:
-            rows = session.scalars(select(CrawlPlatform).order_by(by_code_point(CrawlPlatform.platform)))
-            return [_status(row, row.platform) for row in rows]
+            return platforms_in(session.connection())
 
-    def stop(self, platform: str, signal: str, reason: str) -> bool:
-        """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays)."""
+    def stop(self, platform: str, signal: str, reason: str, *, logged_in: bool = False) -> bool:
+        """Stop a platform until :meth:`resume`; False when it was stopped already (the first reason stays).
+
+        ``logged_in``: a person's session was used; where a login is asked for all the same, it has ended.
+        """
         with _transaction(self._engine) as session:
             row = _row(session, platform)
             if row.stopped_at is not None:
                 return False
-            row.stopped_at, row.told_at = self._clock.now(), None
+            row.stopped_at = self._clock.now()
             row.signal, row.reason = signal, reason[:500]
+            if logged_in and signal == "login_required" and row.login_lost_at is None:
+                row.login_lost_at = row.stopped_at
             return True
 
     def resume(self, platform: str) -> bool:
@@ -164,9 +173,22 @@ class PlatformBook:
             row = session.get(CrawlPlatform, platform)
             if row is None or row.stopped_at is None:
                 return False
-            row.stopped_at = row.told_at = None
+            row.stopped_at = None
             row.signal = row.reason = ""
             return True
+
+    def logged_in(self, platform: str, at: datetime | None) -> None:
+        """A person logged in at ``at`` (null: unknown when). Nothing happens when that is known already."""
+        with _transaction(self._engine) as session:
+            row = _row(session, platform)
+            if at is not None and (row.login_at is None or at > row.login_at):
+                row.login_at, row.login_lost_at = at, None
+
+
+def platforms_in(connection: Connection) -> list[PlatformStatus]:
+    """Every platform that ever ran, by name, as the caller's transaction sees it. Raises SQLAlchemy's errors."""
+    rows = select(CrawlPlatform.__table__).order_by(by_code_point(CrawlPlatform.platform))
+    return [_status(row, row.platform) for row in connection.execute(rows)]
 
 
 class Ledger:
@@ -193,12 +215,17 @@ class Ledger:
         return self._run
 
     def finish(self, status: str, signal: str, reason: str) -> None:
-        """End the run. A stop's signal and reason, once recorded, stay until the platform is resumed."""
+        """End the run. A stop's signal and reason, once recorded, stay until the platform is resumed.
+
+        A complete run shows that the login is good, or not needed.
+        """
         with _transaction(self._engine) as session:
             row = _row(session, self._platform)
             row.finished_at, row.status = self._clock.now(), status
             if row.stopped_at is None:
                 row.signal, row.reason = signal, reason[:500]
+                if status == "complete":
+                    row.login_lost_at = None
 
     def spend(self, limit: int) -> bool:
         """Take one request out of this hour's budget; False when it is spent."""
@@ -317,7 +344,7 @@ def _row(session: Session, platform: str) -> CrawlPlatform:
     return row
 
 
-def _status(row: CrawlPlatform | None, platform: str) -> PlatformStatus:
+def _status(row: CrawlPlatform | Row[Any] | None, platform: str) -> PlatformStatus:
     if row is None:
         return PlatformStatus(platform)
     return PlatformStatus(
@@ -329,5 +356,6 @@ def _status(row: CrawlPlatform | None, platform: str) -> PlatformStatus:
         row.signal,
         row.reason,
         row.stopped_at,
-        row.told_at,
+        row.login_at,
+        row.login_lost_at,
     )

@@ -33,6 +33,7 @@ class Payload:
     """
 
     url: str | None
+    method: str = "GET"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes

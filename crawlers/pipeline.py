@@ -82,7 +82,8 @@ def stored_url(url: str | None) -> str | None:
         kept = [(name, value) for name, value in parse_qsl(parts.query) if name in _KEPT_PARAMS]
     except ValueError:
         return None
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))[:2000]
+    host = parts.netloc.rpartition("@")[2]  # without a user's name and password
+    return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))[:2000]
 
 
 class Pipeline:

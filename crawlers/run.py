@@ -35,6 +35,7 @@ from ingest.log.kafka_config import LogSettings
 from ingest.relevance import Brand
 
 if TYPE_CHECKING:
+    from crawlers.audit import Why
     from crawlers.kit import Kit
     from crawlers.official.api import OfficialApi
 
@@ -69,6 +70,11 @@ class Job(BaseModel):
     def lock_path(self, platform: Platform) -> Path:
         """Held by a run, so that there is one of a platform at a time."""
         return (self.lock_folder or self.secret_path.parent) / f"crawl-{platform}.lock"
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where each request leaves a line."""
+        return (self.lock_folder or self.secret_path.parent) / "audit"
 
 
 class Report(BaseModel):
@@ -117,9 +123,11 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 @contextmanager
 def opened(job: Job, platform: Platform) -> Iterator[Kit]:
     """What a spider works with: log, ledger, pipeline; the last run's unfinished business is settled first."""
+    from crawlers.audit import Audit
     from crawlers.kit import Kit
     from crawlers.ledger import Ledger, PlatformBook
     from crawlers.pipeline import Pipeline
+    from crawlers.session import SessionFile
     from ingest.log.opening import open_log
     from ingest.privacy import Privacy, load_secret
     from ingest.state import make_engine
@@ -130,11 +138,29 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
         stack.callback(engine.dispose)
         log = stack.enter_context(closing(open_log(job.log, job.log_path)))
         ledger = Ledger(engine, platform, clock)
-        privacy = Privacy(load_secret(job.secret_path))
-        pipeline = Pipeline(log, ledger, privacy, clock, platform=platform, brand=job.brand)
+        secret = load_secret(job.secret_path)
+        pipeline = Pipeline(log, ledger, Privacy(secret), clock, platform=platform, brand=job.brand)
         pipeline.recover()
         book = PlatformBook(engine, clock)
-        yield Kit(settings=job.crawl, log=log, ledger=ledger, book=book, pipeline=pipeline, clock=clock)
+        here = job.crawl.of(platform)
+        why: Why = "robots_allowed" if here.obey_robots else "permission"
+        if job.crawl.official_of(platform) is not None:
+            why = "official_api"
+        audit = Audit(
+            job.audit_folder, platform, ledger, clock, why=why, reason=here.robots_reason, days=job.crawl.audit_days
+        )
+        kept = here.storage_state
+        session = SessionFile(Path(kept), platform, secret) if kept is not None else None
+        yield Kit(
+            settings=job.crawl,
+            log=log,
+            ledger=ledger,
+            book=book,
+            pipeline=pipeline,
+            clock=clock,
+            audit=audit,
+            session=session,
+        )
 
 
 def run(platform: Platform, job: Job) -> Report:

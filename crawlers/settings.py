@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crawlers.audited import PLACE
 from crawlers.config import CrawlSettings, Platform
 
 ROBOTS_NAME = "Shengwen"
@@ -36,6 +37,7 @@ def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, An
         "RETRY_ENABLED": True,
         "RETRY_TIMES": 2,
         "RETRY_HTTP_CODES": [],
+        "DOWNLOADER_MIDDLEWARES": {"crawlers.audited.AuditMiddleware": PLACE},
         "METAREFRESH_ENABLED": False,
         "HTTPPROXY_ENABLED": True,
         "COOKIES_ENABLED": True,

@@ -102,9 +102,7 @@ class Privacy:
 
     @cached_property
     def _box(self) -> Fernet:
-        from cryptography.fernet import Fernet
-
-        return Fernet(urlsafe_b64encode(hmac.new(self._secret, b"dead letters", sha256).digest()))
+        return box_for(self._secret, "dead letters")
 
     def lock(self, payload: bytes) -> bytes:
         """Encrypt a payload that was not masked yet, so that it can be parked and replayed without lying open."""
@@ -118,6 +116,16 @@ class Privacy:
             return self._box.decrypt(token)
         except InvalidToken as error:
             raise Poison("sealed with another secret, or damaged", field="payload") from error
+
+
+def box_for(secret: bytes, purpose: str) -> Fernet:
+    """Authenticated encryption under a key of its own for each purpose, derived from the installation's secret.
+
+    What one purpose's box closed, another's does not open.
+    """
+    from cryptography.fernet import Fernet
+
+    return Fernet(urlsafe_b64encode(hmac.new(secret, purpose.encode(), sha256).digest()))
 
 
 def load_secret(path: Path, *, make: bool = True) -> bytes:
@@ -148,4 +156,4 @@ def load_secret(path: Path, *, make: bool = True) -> bytes:
     return secret
 
 
-__all__ = ["SECRET_BYTES", "Privacy", "load_secret", "mask"]
+__all__ = ["SECRET_BYTES", "Privacy", "box_for", "load_secret", "mask"]

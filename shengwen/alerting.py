@@ -13,17 +13,37 @@ from alerts.coverage import CoverageStore
 from alerts.engine import AlertEngine
 from alerts.facts import FactStore
 from alerts.outbox import Dispatcher, send_again
+from alerts.stops import Stop
 from alerts.tickets import Tickets
+from crawlers.ledger import platforms_in
 from ingest.errors import UserError
 from ingest.state import state_errors
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ingest.analysis import ClassifiedMention
     from ingest.coverage import Coverage
     from shengwen.rooms import Rooms
     from shengwen.web.deps import TicketChange, Verdict
 
 logger = logging.getLogger(__name__)
+
+
+def standing_stops(connection: Connection) -> list[Stop]:
+    """Platforms that stopped and were not resumed yet, as alerts tell them; reads in the caller's transaction."""
+    return [
+        Stop(
+            source=one.platform,
+            signal=one.signal,
+            reason=one.reason,
+            at=one.stopped_at,
+            login_at=one.login_at,
+            login_lost=one.login_lost_at is not None,
+        )
+        for one in platforms_in(connection)
+        if one.stopped_at is not None
+    ]
 
 
 class Alerting:
@@ -34,7 +54,7 @@ class Alerting:
         self._facts = FactStore(rooms.engine, settings)
         self._coverage = CoverageStore(rooms.engine)
         self._state, self._clock = rooms.engine, rooms.clock
-        self._engine = AlertEngine(rooms.engine, settings, rooms.clock, rooms.routing)
+        self._engine = AlertEngine(rooms.engine, settings, rooms.clock, rooms.routing, standing=standing_stops)
         self._tickets = Tickets(rooms.engine, settings, rooms.clock)
         self._channels = make_channels(settings, rooms.clock)
         for channel in self._channels.values():

@@ -43,6 +43,11 @@ class Home:
         return self.path / "running.json"
 
     @property
+    def audit(self) -> Path:
+        """A line for each request that went to a platform (:mod:`crawlers.audit`)."""
+        return self.path / "audit"
+
+    @property
     def beats(self) -> Path:
         """Where its processes say that they live (:mod:`shengwen.heartbeat`)."""
         return self.path / "run"

@@ -90,6 +90,8 @@ def platform_statuses(rooms: Rooms, schedule: CrawlSchedule) -> Sequence[Platfor
                 reason=status.reason,
                 stopped_at=status.stopped_at,
                 needs_person=status.needs_person,
+                login_at=status.login_at,
+                login_lost_at=status.login_lost_at,
                 last_run=status.finished_at,
                 next_run=schedule.next_run(platform),
             )

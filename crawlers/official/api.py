@@ -196,6 +196,7 @@ class OfficialApi(ABC):
     def parsed(self, payload: Payload) -> Page:
         """Parse one answer. Raises ApiRefused for one that is no data."""
         page = parse(self.platform, payload)
+        self.kit.audit.answered(payload, page.signal)
         # Where every record broke the page is unknown, too: those are parked and counted, not asked for again.
         if page.signal in STOP_SIGNALS and not page.problems:
             logger.info("%s: %s bytes, sha256 %s: %s", page.endpoint, len(payload.body), payload.sha256, page.reason)

@@ -14,6 +14,7 @@ import httpx
 import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from crawlers.audit import Audit
 from crawlers.ledger import Ledger
 from crawlers.official.config import ApiSettings
 from crawlers.payload import Payload, Signal
@@ -106,6 +107,7 @@ class Client:
         clock: Clock,
         stop: threading.Event,
         *,
+        audit: Audit,
         longest_wait: float = LONGEST_WAIT,
     ) -> None:
         self._api = api
@@ -113,6 +115,7 @@ class Client:
         self._ledger = ledger
         self._clock = clock
         self._stop = stop
+        self._audit = audit
         self._longest = longest_wait
         self._last: float | None = None
         # No redirects: whoever an API leads to would be handed the keys.
@@ -122,7 +125,7 @@ class Client:
         self.http.close()
 
     def ask(self, call: Call) -> Payload:
-        """One answer that holds data.
+        """One answer that holds data; its line in the audit is the caller's, who reads it.
 
         Raises ApiRefused (a person must act), QuotaSpent, Unavailable (after all tries), Stopped.
         """
@@ -144,9 +147,20 @@ class Client:
         try:
             payload = self._fetch(request, call)
         except httpx.HTTPError as error:
+            self._audit.failed(request.method, call.real, type(error).__name__)
             # The text of httpx's errors may hold the address, and with it a key.
             raise Unavailable(f"{self._api.name}: {type(error).__name__}") from None
-        self._judge(payload)
+        try:
+            self._judge(payload)
+        except ApiRefused as refused:
+            self._audit.answered(payload, refused.signal)
+            raise
+        except (QuotaSpent, _TooFast):
+            self._audit.answered(payload, "throttled")
+            raise
+        except Unavailable:
+            self._audit.answered(payload, "failed")
+            raise
         return payload
 
     def _fetch(self, request: httpx.Request, call: Call) -> Payload:
@@ -157,11 +171,13 @@ class Client:
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > limit:
+                    self._audit.failed(request.method, call.real, "too_large")
                     raise ApiRefused("unknown", f"{self._api.name}：应答超过 {limit} 字节（max_bytes）")
         finally:
             response.close()
         return Payload(
             url=call.real,
+            method=request.method,
             status=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items() if name.lower() != "set-cookie"},
             body=bytes(body),

@@ -55,7 +55,7 @@ class Douyin(OfficialApi):
 
     @cached_property
     def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop)
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     def targets(self) -> Sequence[Target]:
         items = self.settings.items or tuple(self._own_videos())
@@ -178,7 +178,9 @@ class Douyin(OfficialApi):
         self._token = token
 
     def _asked_token(self, call: Call) -> Payload:
-        return self.client.ask(call)
+        payload = self.client.ask(call)
+        self.kit.audit.answered(payload, "ok")
+        return payload
 
     def refusal(self, status: int, body: Mapping[str, Any]) -> Refusal | None:
         code, said = "", ""

@@ -53,7 +53,7 @@ class Jos(WindowedApi):
 
     @cached_property
     def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop)
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     def targets(self) -> Sequence[Target]:
         skus = self.settings.skus

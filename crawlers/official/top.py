@@ -52,7 +52,7 @@ class Top(WindowedApi):
 
     @cached_property
     def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop)
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     def targets(self) -> Sequence[Target]:
         return [Target("top", "本店评价")]

@@ -31,7 +31,7 @@ class ZhihuSearch(OfficialApi):
 
     @cached_property
     def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop)
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     def targets(self) -> Sequence[Target]:
         return [Target(f"official:keyword={keyword}", keyword) for keyword in self.settings.keywords]

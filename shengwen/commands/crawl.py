@@ -21,15 +21,36 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=Command, examples=["shengwen crawl jd zhihu --once", "shengwen -v crawl", "shengwen crawl --schedule"]
+    cls=Command,
+    examples=[
+        "shengwen crawl jd zhihu --once",
+        "shengwen -v crawl",
+        "shengwen crawl --schedule",
+        "shengwen crawl zhihu --audit --since 7d",
+    ],
 )
 @click.argument("sources", nargs=-1)
 @click.option("--once", is_flag=True, help="采集一遍就退出")
 @click.option("--schedule", is_flag=True, help="作为常驻进程按时采集；开几个也只有持有租约的一个在采，别的候着")
 @click.option("--resume", is_flag=True, help="先恢复停下的平台（人已经登录或完成验证）")
+@click.option("--audit", is_flag=True, help="不采集，列出已经发出的每个请求：时间、地址、应答、依据")
+@click.option("--since", metavar="时间", help="和 --audit 一起用：从什么时候起（2h、7d、昨天、2026-11-20），默认 1d")
+@click.option("--json", "as_json", is_flag=True, help="和 --audit 一起用：每行一个 JSON")
 @pass_home
-def crawl(home: Home, sources: tuple[str, ...], once: bool, schedule: bool, resume: bool) -> None:
-    """按设置采集；不写平台就是全部有目标的。遇到登录墙、验证或拒绝，那个平台马上停下，等人处理。"""
+def crawl(
+    home: Home,
+    sources: tuple[str, ...],
+    once: bool,
+    schedule: bool,
+    resume: bool,
+    audit: bool,
+    since: str | None,
+    as_json: bool,
+) -> None:
+    """按设置采集；不写平台就是全部有目标的。遇到登录墙、验证或拒绝，那个平台马上停下，等人处理。
+
+    发给平台的每个请求都记一行，用 --audit 查看。
+    """
     from crawlers.ledger import PlatformBook
     from shengwen.crawling import NAMES, CrawlSchedule, crawl_once, planned
     from shengwen.rooms import Rooms
@@ -37,6 +58,15 @@ def crawl(home: Home, sources: tuple[str, ...], once: bool, schedule: bool, resu
     unknown = [source for source in sources if source not in PLATFORMS]
     if unknown:
         raise UserError(f"没有平台 {'、'.join(unknown)}；可用的是 {'、'.join(PLATFORMS)}")
+    if audit:
+        if once or schedule or resume:
+            raise UserError("--audit 只看记录，不能和 --once、--schedule、--resume 一起用")
+        from shengwen.commands.crawl_audit import SINCE, show_audit
+
+        show_audit(home, sources or PLATFORMS, since or SINCE, as_json=as_json)
+        return
+    if since is not None or as_json:
+        raise UserError("--since 和 --json 要和 --audit 一起用")
     if schedule:
         if once or resume:
             raise UserError("--schedule 不能和 --once、--resume 一起用；停下的平台在网页“来源”里恢复")

@@ -81,7 +81,7 @@ LOGIN_COOKIES: Final[dict[Platform, str]] = {
     "douyin": "sessionid",
     "zhihu": "z_c0",
 }
-"""The cookie that a login page sets; its presence is what "logged in" means here."""
+"""The cookie that a login page sets; that it holds a session which has not ended is what "logged in" means here."""
 
 
 def platform_bases(base_url: str) -> dict[str, dict[str, str]]:

@@ -49,7 +49,8 @@ class PlatformStatus:
     """One collector. ``state``: running, waiting (for its next run), stopped, off (not configured).
 
     ``signal`` and ``reason`` say why it stopped. ``needs_person``: it will not go on before somebody logged in or
-    looked at a verification page and pressed 恢复. Instants are UTC.
+    looked at a verification page and pressed 恢复. ``login_at``: when a person last logged in there; ``login_lost_at``:
+    since when that is worth nothing. Instants are UTC.
     """
 
     source: str
@@ -59,6 +60,8 @@ class PlatformStatus:
     reason: str = ""
     stopped_at: datetime | None = None
     needs_person: bool = False
+    login_at: datetime | None = None
+    login_lost_at: datetime | None = None
     last_run: datetime | None = None
     next_run: datetime | None = None
 

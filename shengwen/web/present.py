@@ -29,7 +29,8 @@ FLAGS: Final = {
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
 }  # fmt: skip
 ALERT_KINDS: Final = {
-    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "drift": "数据结构变化",
+    "spike": "负面激增", "safety": "安全", "reputation": "声誉风险", "silence": "来源失声", "stop": "采集已停",
+    "drift": "数据结构变化",
     "customer": "重要客户",
 }  # fmt: skip
 ALERT_STATES: Final = {"firing": "进行中", "cooling": "回落中", "closed": "已结束"}

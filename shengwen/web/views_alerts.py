@@ -58,7 +58,7 @@ def alert(request: Request, pages: PagesDep, key: str) -> Response:
 
 def scope_url(alert: AlertView, now: datetime) -> str:
     """The negatives that were counted: the alert's scope, from the start of its window to its end."""
-    words = [str(Is("sentiment", "negative"))] if alert.kind not in ("silence", "drift") else []
+    words = [str(Is("sentiment", "negative"))] if alert.kind not in ("silence", "stop", "drift") else []
     words += _scope_words(alert.scope)
     since = alert.started_at - timedelta(hours=alert.window_hours if alert.kind == "spike" else 0)
     words.append(f"since:{since.astimezone(BEIJING).isoformat(timespec='seconds')}")

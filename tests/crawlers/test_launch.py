@@ -13,7 +13,6 @@ import pytest
 from crawlers.chromium import find_chromium
 from crawlers.launch import run_spider
 from crawlers.run import load_job, main, one_at_a_time
-from crawlers.session import cookies_for, storage_state
 from ingest.errors import ConfigError
 from tests.crawlers.hostile import ShopServer, review
 from tests.crawlers.runs import Home
@@ -104,23 +103,3 @@ def test_find_chromium_looks_where_it_is_told(tmp_path: Path, monkeypatch: pytes
     program.chmod(0o755)
     assert find_chromium() == str(program)
     assert find_chromium("/nowhere") is None
-
-
-def test_cookies_of_other_hosts_and_old_ones_stay_in_the_file(tmp_path: Path, home: Home) -> None:
-    path = tmp_path / "state.json"
-    now = time.time()
-    cookies = [
-        {"name": "a", "value": "1", "domain": ".jd.com", "path": "/", "expires": now + 60},
-        {"name": "b", "value": "2", "domain": "club.jd.com", "path": "/", "expires": -1},
-        {"name": "old", "value": "3", "domain": ".jd.com", "path": "/", "expires": now - 60},
-        {"name": "other", "value": "4", "domain": ".example.com", "path": "/"},
-    ]
-    path.write_bytes(orjson.dumps({"cookies": cookies, "origins": []}))
-    settings = {"bases": {"club.jd.com": "https://club.jd.com"}, "storage_state": str(path)}
-    here = home.configure(jd=settings).crawl.jd
-    assert [cookie["name"] for cookie in cookies_for(here)] == ["a", "b"]
-    path.write_text("[]")
-    with pytest.raises(ConfigError, match="shengwen login"):
-        storage_state(here)
-    path.unlink()
-    assert storage_state(here) is None

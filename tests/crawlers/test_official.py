@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from crawlers.audit import Audit
 from crawlers.config import CrawlSettings, Platform
 from crawlers.kit import Kit
 from crawlers.launch import run_spider
@@ -69,7 +70,11 @@ class Home:
         pipeline = Pipeline(self.log, ledger, Privacy(bytes(32)), self.clock, platform=self.platform)
         pipeline.recover()
         book = PlatformBook(self.engine, self.clock)
-        kit = Kit(settings=crawl, log=self.log, ledger=ledger, book=book, pipeline=pipeline, clock=self.clock)
+        self.audit = self.path / "audit"
+        audit = Audit(self.audit, self.platform, ledger, self.clock, why="official_api", days=crawl.audit_days)
+        kit = Kit(
+            settings=crawl, log=self.log, ledger=ledger, book=book, pipeline=pipeline, clock=self.clock, audit=audit
+        )
         ledger.begin()
         reader = self.make(kit, stop or threading.Event())
         reader.run()

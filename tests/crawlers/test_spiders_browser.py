@@ -14,6 +14,8 @@ import pytest
 
 from crawlers.config import Platform
 from crawlers.payload import STOP_SIGNALS
+from crawlers.session import SessionFile
+from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home
@@ -49,8 +51,10 @@ def test_posts_with_all_comments_and_replies_are_streamed_and_news_are_picked_up
     assert set(home.ids()) == truth
     assert set(home.ids().values()) == {1}
     assert any(":comment:" in (mention.parent_id or "") for mention in home.streamed())  # replies were unfolded
-    kept = orjson.loads(session.read_bytes())
-    assert LOGIN_COOKIES[platform] in {cookie["name"] for cookie in kept["cookies"]}
+    assert b"demo-session" not in session.read_bytes()  # was plain; is sealed since the run took it
+    kept = SessionFile(session, platform, load_secret(home.job.secret_path, make=False)).load()
+    assert kept is not None
+    assert LOGIN_COOKIES[platform] in {cookie["name"] for cookie in kept.state["cookies"]}
     assert session.stat().st_mode & 0o077 == 0
 
     replica.clock.advance(timedelta(days=26).total_seconds())

@@ -68,6 +68,7 @@ class Switches:
         self._settings: dict[Platform, Setting] = {name: Setting() for name in PLATFORMS}
         self._answers: dict[Platform, dict[str, Answer]] = {name: {} for name in PLATFORMS}
         self._logged_out: dict[Platform, str] = {}
+        self._ended: dict[Platform, int] = dict.fromkeys(PLATFORMS, 0)
 
     def offer(self, platform: Platform, answers: dict[str, Answer], *, logged_out: str) -> None:
         """Declare a platform's answers; ``logged_out`` names the one that its calls give when login is required."""
@@ -91,12 +92,23 @@ class Switches:
             now = self._settings[platform]
             return Setting(now.answer, now.login)
 
+    def session(self, platform: Platform) -> str:
+        """What a login's cookie holds now."""
+        with self._lock:
+            ended = self._ended[platform]
+        return f"demo-session-{ended}" if ended else "demo-session"
+
+    def end_sessions(self, platform: Platform) -> None:
+        """Whoever has logged in until now counts as logged out."""
+        with self._lock:
+            self._ended[platform] += 1
+
     def guard(self, platform: Platform, where: Where, endpoint: Endpoint) -> Endpoint:
         """The endpoint behind its platform's switches."""
 
         async def guarded(request: Request) -> Response:
             setting = self.get(platform)
-            if setting.login and LOGIN_COOKIES[platform] not in request.cookies:
+            if setting.login and request.cookies.get(LOGIN_COOKIES[platform]) != self.session(platform):
                 if where == "page":
                     return to_login(request, platform)
                 logged_out = self._answers[platform][self._logged_out[platform]]
