@@ -16,7 +16,7 @@ from search.packing import DICTIONARY, Damage
 
 APPLICATION_ID: Final = 0x53576978
 """``PRAGMA application_id`` of our files: "SWix"."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 16_384
@@ -30,7 +30,7 @@ CREATE TABLE mentions (
 ) WITHOUT ROWID;
 CREATE TABLE docs (docid INTEGER PRIMARY KEY, author INTEGER, doc BLOB NOT NULL);
 CREATE INDEX docs_author ON docs (author) WHERE author IS NOT NULL;
-CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, tags BLOB);
+CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, tag BLOB, matched BLOB);
 CREATE TABLE changes (n INTEGER PRIMARY KEY AUTOINCREMENT, docid INTEGER NOT NULL);
 CREATE TABLE terms (
     dimension TEXT NOT NULL, value TEXT NOT NULL, code INTEGER NOT NULL, PRIMARY KEY (dimension, value)

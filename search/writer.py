@@ -154,7 +154,7 @@ class Batch:
         )
         self._connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?)", packed)
         self._connection.executemany(
-            "INSERT OR REPLACE INTO columns VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO columns VALUES (?, ?, ?, ?)",
             ((docid, *encode(mention, self._codes)) for docid, mention in written),
         )
         touched = [
