@@ -24,7 +24,7 @@ NumberField = Literal["rating", "likes", "replies", "shares", "views", "severity
 Part = Literal["media", "append", "reply"]
 
 _BARE_WORD = re.compile(r"\w+")
-_BARE_VALUE = re.compile(r"[\w/][\w/:.\-]*")
+_BARE_VALUE = re.compile(r"[\w/][\w/:.\-]*|\*")
 OPERATORS = {"AND": "and", "OR": "or", "NOT": "not", "与": "and", "或": "or", "非": "not"}
 
 

@@ -50,6 +50,8 @@ _DTYPE = np.dtype(
 )
 SETS: Final[tuple[Literal["tag", "matched"], ...]] = ("tag", "matched")
 """Dimensions of which a mention may have several values: bit sets, each a column of the table and an array."""
+TABLE: Final = f"CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, {' BLOB, '.join(SETS)} BLOB)"
+INSERT: Final = f"INSERT OR REPLACE INTO columns VALUES (?, ?{', ?' * len(SETS)})"  # noqa: S608  # our own names
 _RELOAD_AFTER_DEAD = 10_000
 
 Array = npt.NDArray[Any]

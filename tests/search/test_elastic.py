@@ -92,7 +92,7 @@ def test_an_index_of_another_mapping_version_is_refused_with_what_to_do(
     with ElasticIndex(settings, clock) as index:
         index.apply(deliver([a_classified(native_id=1, text="好")]))
     for module in (mapping, rebuilding):
-        monkeypatch.setattr(module, "MAPPING_VERSION", 2)
+        monkeypatch.setattr(module, "MAPPING_VERSION", mapping.MAPPING_VERSION + 1)
     with ElasticIndex(settings, clock) as index:
         with pytest.raises(ConfigError, match="shengwen reindex"):
             index.counts()
