@@ -22,7 +22,7 @@ MAX_LENGTH: Final = 60
 """Longest of them, in characters."""
 
 _PLACED: Final = frozenset({"review", "survey", "call"})
-"""Kinds that answer for a product by where they stand: naming a rival or a namesake there is only a comparison."""
+"""Kinds that are about a product by where they stand, whatever they compare it with."""
 
 
 class Called(BaseModel):
@@ -173,16 +173,30 @@ class Brand(BaseModel):
         """What a draft carries of the brand file, and whom it is about; ``query`` is what found it.
 
         Looked for in the title, the text and the appends; the name of the product it stands under is a second word
-        and may tell whom it is about, but is not a match.
+        and may tell whom it is about, but is not a match. A review is about what it stands under, and a reply about
+        what it answers: a rival's name is only a comparison there, unless the search that found it was for the rival.
         """
         text = "\n".join([draft.title or "", draft.text, *(append.text for append in draft.appends)])
-        place = draft.product.name or "" if draft.product else ""
-        return self.match_text(text, query, place=place, placed=draft.kind in _PLACED)
+        place = self._read(draft.product.name) if draft.product and draft.product.name else _Read()
+        found = self._read(text, beside=place.any)
+        about = _about(found, place)
+        if not place.rivals and (
+            (draft.kind in _PLACED and about in ("rival", "excluded"))
+            or (draft.parent_native is not None and about == "rival" and not self._sought_rival(query))
+        ):
+            about = "none"
+        return self._matched(found, about, query)
 
-    def match_text(self, text: str, query: str | None = None, *, place: str = "", placed: bool = False) -> Matched:
-        """As :meth:`match`. ``placed``: what stands under ``place`` is about that, whomever it is compared with."""
-        at_place = self._read(place) if place else _Read()
-        found = self._read(text, beside=at_place.any)
+    def match_text(self, text: str, query: str | None = None) -> Matched:
+        """As :meth:`match`, of a text that stands by itself."""
+        found = self._read(text)
+        return self._matched(found, _about(found, _Read()), query)
+
+    def _sought_rival(self, query: str | None) -> bool:
+        sought = self._read(query or "")
+        return bool(sought.rivals) and not sought.own
+
+    def _matched(self, found: _Read, about: About, query: str | None) -> Matched:
         most = self.max_words
         return Matched(
             words=(*found.names, *found.products, *found.rivals)[:most],
@@ -190,7 +204,7 @@ class Brand(BaseModel):
             products=found.products[:most],
             competitors=found.rivals[:most],
             excluded=found.excluded[:most],
-            about=_about(found, at_place, placed=placed),
+            about=about,
             query=query,
         )
 
@@ -261,14 +275,10 @@ class Brand(BaseModel):
         return standing
 
 
-def _about(found: _Read, place: _Read, *, placed: bool) -> About:
+def _about(found: _Read, place: _Read) -> About:
     if found.own or place.own:
         return "own"
-    if place.rivals:
-        return "rival"
-    if placed:
-        return "none"
-    if found.rivals:
+    if found.rivals or place.rivals:
         return "rival"
     return "excluded" if found.excluded else "none"
 

@@ -157,6 +157,22 @@ def test_where_a_text_stands_may_tell_whom_it_is_about(said: Draft, about: str) 
     assert BRAND.match(said, "q").about == about
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "about"),
+    [
+        ("这价格不如买炽源", "岚炉", "none"),
+        ("这价格不如买炽源", "keyword=岚炉 炽源", "none"),
+        ("这价格不如买炽源", None, "none"),
+        ("炽源又漏水了", "keyword=炽源", "rival"),
+        ("还是岚炉好", "炽源", "own"),
+        ("岚炉镇欢迎你", "岚炉", "excluded"),
+        ("漏水了", "炽源", "none"),
+    ],
+)
+def test_a_reply_compares_unless_the_search_was_for_the_rival(text: str, query: str | None, about: str) -> None:
+    assert BRAND.match(draft(text, kind="comment", parent_native="post:1"), query).about == about
+
+
 def test_the_product_it_stands_under_is_a_second_word_and_no_match() -> None:
     matched = BRAND.match(draft("小背篓很实用", product="岚炉 卫浴暖气片"))
     assert (matched.words, matched.about) == (("小背篓",), "own")
