@@ -63,7 +63,8 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
     """The row of a mention, as if it were new."""
     analysis = mention.analysis
     flags = set(analysis.flags)
-    genuine = not (flags & _NOT_GENUINE) and not (mention.author.is_seller or mention.author.is_brand)
+    official = mention.author.is_seller or mention.author.is_brand
+    genuine = not (flags & _NOT_GENUINE) and not official and not mention.matched.elsewhere
     opinion = genuine and not (flags & _NO_OPINION)
     tags = [[t.tag, t.sentiment, round(t.confidence, 4)] for t in analysis.tags] if opinion else []
     negative = opinion and analysis.sentiment.label == "negative"

@@ -41,9 +41,10 @@ class Fact(Base):
     """What alerting must know of one mention. ``bucket`` counts 15-minute steps of event time since the epoch.
 
     ``spoken_at`` is the newest of the text and its appends. ``negative`` counts in every scope without a tag,
-    ``any_negative`` in at least one scope. ``genuine`` is false for advertisements, templates and off-topic ones.
-    ``tags`` is JSON ``[[tag, sentiment, confidence], ...]``; ``excerpt`` (masked, at most 500 characters) is kept only
-    for what may become evidence. ``pending`` waits for the engine's reaction.
+    ``any_negative`` in at least one scope. ``genuine`` is false for advertisements, templates, off-topic ones
+    and those that are only about a rival or a namesake. ``tags`` is JSON ``[[tag, sentiment, confidence], ...]``;
+    ``excerpt`` (masked, at most 500 characters) is kept only for what may become evidence. ``pending`` waits for the
+    engine's reaction.
     """
 
     __tablename__ = "alert_facts"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from classify.fold import fold
 from classify.lexicon import Lexicon
 from classify.reading import Reading
 from classify.taxonomy import Taxonomy
 from classify.words import Words, masked
+from ingest.fold import fold
 
 _NOISE = re.compile(r"[\W_]+")
 _SYMBOLS = ("So", "Sk", "Sm", "Sc")

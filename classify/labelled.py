@@ -17,10 +17,10 @@ from pathlib import Path
 
 from classify.clauses import split
 from classify.corpora import read_unlabelled
-from classify.fold import fold
 from classify.taxonomy import load_taxonomy
 from ingest.analysis import Intent, SentimentLabel
 from ingest.errors import UserError
+from ingest.fold import fold
 
 INTENTS: tuple[Intent, ...] = ("complaint", "suggestion", "question", "praise", "other")
 MARKS = ("ad", "tpl", "off", "irony", "safe", "fear")

@@ -13,9 +13,9 @@ import numpy as np
 
 from classify.clauses import split
 from classify.encoder import Encoder
-from classify.fold import fold
 from classify.heads import Floats, Linear
 from classify.taxonomy import Tag
+from ingest.fold import fold
 
 _SHRINK = 0.1
 _RARE = 0.995

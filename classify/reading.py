@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from classify.base import Utterance
 from classify.clauses import asks, split
-from classify.fold import fold
 from classify.lexicon import Lexicon, load_lexicon
 from classify.modality import Denial, Modality, either_or, forbidden
 from classify.words import Hit, Words
+from ingest.fold import fold
 
 MAX_READ = 200_000
 """Characters that are read; a text cannot cost more than this however long it is."""

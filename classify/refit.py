@@ -21,13 +21,13 @@ from classify.base import Utterance
 from classify.clauses import split
 from classify.encoder import Encoder
 from classify.fitting import fit_choice, fit_several
-from classify.fold import fold
 from classify.heads import Heads, pack, unpack
 from classify.labelled import Labelled, LabelledTag, invented
 from classify.scorer import LABELS
 from classify.transformer import TransformerClassifier, shipped_heads
 from ingest.analysis import SentimentLabel, TagOpinion
 from ingest.errors import ModelError, UserError
+from ingest.fold import fold
 
 FOLDER = "model"
 _HEADS = "heads.npz"

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 
 from classify.clauses import split
-from classify.fold import fold
 from classify.taxonomy import Tag, Taxonomy
 from ingest.analysis import SentimentLabel
+from ingest.fold import fold
 
 ALIKE = 0.6
 """Cosine over weighted character bigrams from which a clause counts as another wording of an example."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from classify.base import Classifier, Utterance
+from classify.conclusions import strayed
 from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import ContractError
 from ingest.mention import Mention
@@ -22,8 +23,14 @@ def utterance_of(mention: Mention) -> Utterance:
 
 
 def classify_batch(classifier: Classifier, mentions: Sequence[Mention]) -> list[ClassifiedMention]:
-    """Classify mentions, in order. Raises ContractError when the classifier answers for another number of texts."""
+    """Classify mentions, in order; what only speaks of the brand's namesake is off topic, whatever else it says.
+
+    Raises ContractError when the classifier answers for another number of texts.
+    """
     analyses = classifier.analyse([utterance_of(mention) for mention in mentions])
     if len(analyses) != len(mentions):
         raise ContractError(f"{classifier.name} answered {len(analyses)} of {len(mentions)} mentions")
-    return [classified(mention, analysis) for mention, analysis in zip(mentions, analyses, strict=True)]
+    return [
+        classified(mention, strayed(analysis) if mention.matched.about == "excluded" else analysis)
+        for mention, analysis in zip(mentions, analyses, strict=True)
+    ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import add
 from typing import NamedTuple
 
-from classify.fold import fold
+from ingest.fold import fold
 
 
 class Hit(NamedTuple):

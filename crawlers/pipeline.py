@@ -26,7 +26,7 @@ from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
 from ingest.headers import stamped
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import Matched, Mention, Raw, storable
+from ingest.mention import Mention, Raw, storable
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 
@@ -146,7 +146,7 @@ class Pipeline:
                 self._note(taken, item_id, entry, since, changed=False)
                 continue
             try:
-                mention = self._privacy.seal(draft, raw, self._matched(draft, query))
+                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query))
             except Poison as error:
                 self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
                 continue
@@ -214,9 +214,6 @@ class Pipeline:
             taken.fresh.append(item_id)
         if entry is None or changed or entry.run > since.settled_run:
             taken.unsettled.append(item_id)
-
-    def _matched(self, draft: Draft, query: str) -> Matched:
-        return self._brand.match("\n".join([draft.title or "", draft.text, *(a.text for a in draft.appends)]), query)
 
     def _park(self, error: Poison, record: bytes, payload: Payload, context: Mapping[str, str], taken: Taken) -> None:
         """Park the whole payload (a replay parses it again), once for the same ``record`` and complaint."""

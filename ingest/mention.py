@@ -33,6 +33,7 @@ FUTURE_TOLERANCE = timedelta(hours=26)
 Kind = Literal["review", "question", "answer", "post", "video", "article", "comment", "survey", "call"]
 Precision = Literal["second", "minute", "hour", "day", "month"]
 RatingScale = Literal["5", "3"]
+About = Literal["own", "rival", "excluded", "none"]
 
 _SOURCE = re.compile(r"(jd|tmall|xiaohongshu|douyin|zhihu|import:[\w\-.]{1,64})")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -117,10 +118,31 @@ class Media(Frozen):
 
 
 class Matched(Frozen):
-    """Why it was collected: brand words in the text, and the query that found it."""
+    """Why it was collected: what it carries of the brand file, and the query that found it.
+
+    ``names``, ``products``, ``competitors``: the words found, as configured, in that order; ``words`` is all of them in
+    a row. ``excluded``: words that mark a namesake. ``about``: ``own`` brand; ``rival`` only; ``excluded`` when it only
+    speaks of a namesake; ``none`` when nothing tells. Records from before these fields have ``words`` and ``query``
+    alone, and read as about ``none``. See :mod:`ingest.relevance`.
+    """
 
     words: tuple[Word, ...] = ()
+    names: tuple[Word, ...] = ()
+    products: tuple[Word, ...] = ()
+    competitors: tuple[Word, ...] = ()
+    excluded: tuple[Word, ...] = ()
+    about: About = "none"
     query: Word | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Only about a rival or a namesake: searched like anything else, but nobody is woken by it."""
+        return self.about in ("rival", "excluded")
+
+    @property
+    def all_words(self) -> tuple[str, ...]:
+        """What a search for matched words finds it by."""
+        return (*self.words, *self.excluded)
 
 
 class Revision(Frozen):

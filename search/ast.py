@@ -17,12 +17,14 @@ from typing import Literal
 
 from ingest.clock import BEIJING
 
-KeywordField = Literal["source", "kind", "sentiment", "intent", "tag", "flag", "product", "region", "author", "id"]
+KeywordField = Literal[
+    "source", "kind", "sentiment", "intent", "tag", "flag", "product", "region", "about", "matched", "author", "id"
+]
 NumberField = Literal["rating", "likes", "replies", "shares", "views", "severity"]
 Part = Literal["media", "append", "reply"]
 
 _BARE_WORD = re.compile(r"\w+")
-_BARE_VALUE = re.compile(r"[\w/][\w/:.\-]*")
+_BARE_VALUE = re.compile(r"[\w/][\w/:.\-]*|\*")
 OPERATORS = {"AND": "and", "OR": "or", "NOT": "not", "与": "and", "或": "or", "非": "not"}
 
 
@@ -119,7 +121,9 @@ class Is(Node):
     """A keyword field has this value.
 
     * ``source``: equal; ``import`` stands for every ``import:<name>``.
-    * ``kind``, ``sentiment``, ``intent``, ``region``, ``author``, ``id``: equal. ``flag``: one of the flags is equal.
+    * ``kind``, ``sentiment``, ``intent``, ``region``, ``about``, ``author``, ``id``: equal. ``flag``: one of the flags
+      is equal.
+    * ``matched``: one of the brand file's words found in it is equal after folding; ``*`` is any of them.
     * ``tag``: one of the tags, its group or its bare name is equal after folding.
     * ``product``: the id or the SKU is equal, or the name contains it after folding. With ``exact`` the product's
       label (name, else id, else SKU: the value of the facet) is equal.

@@ -14,7 +14,7 @@ from search.query import Node
 
 Outcome = Literal["indexed", "revised", "duplicate", "empty"]
 Sort = Literal["relevance", "newest", "oldest", "likes", "severity"]
-Facet = Literal["source", "sentiment", "intent", "tag", "product", "region", "kind", "flag"]
+Facet = Literal["source", "sentiment", "intent", "tag", "product", "region", "kind", "flag", "about", "matched"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ NULL: Final = 0xFFFFFFFF
 """A count that is not known. Known counts are capped below it, far above what a query can ask for."""
 HAS: Final = {"media": 1, "append": 2, "reply": 4}
 
-_RECORD = struct.Struct("<qdIIIIiIIIIBBBBB")
+_RECORD = struct.Struct("<qdIIIIiIIIIBBBBBB")
 _DTYPE = np.dtype(
     [
         ("created", "<i8"),
@@ -45,8 +45,13 @@ _DTYPE = np.dtype(
         ("intent", "u1"),
         ("rating", "u1"),
         ("has", "u1"),
+        ("about", "u1"),
     ]
 )
+SETS: Final[tuple[Literal["tag", "matched"], ...]] = ("tag", "matched")
+"""Dimensions of which a mention may have several values: bit sets, each a column of the table and an array."""
+TABLE: Final = f"CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, {' BLOB, '.join(SETS)} BLOB)"
+INSERT: Final = f"INSERT OR REPLACE INTO columns VALUES (?, ?{', ?' * len(SETS)})"  # noqa: S608  # our own names
 _RELOAD_AFTER_DEAD = 10_000
 
 Array = npt.NDArray[Any]
@@ -96,15 +101,12 @@ class Codes:
         return code
 
 
-def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | None]:
-    """A mention's slot: the fixed record, and its tags as a little-endian bit set."""
+def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | None, bytes | None]:
+    """A mention's slot: the fixed record, and its :data:`SETS` as little-endian bit sets."""
     analysis = mention.analysis
     flags = 0
     for flag in analysis.flags:
         flags |= 1 << (codes("flag", flag) - 1)
-    tags = 0
-    for tag in analysis.tags:
-        tags |= 1 << (codes("tag", tag.tag) - 1)
     record = _RECORD.pack(
         epoch_ms(mention.created_at),
         analysis.severity,
@@ -124,8 +126,17 @@ def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | Non
         (HAS["media"] if mention.media else 0)
         | (HAS["append"] if mention.appends else 0)
         | (HAS["reply"] if mention.seller_reply else 0),
+        codes("about", mention.matched.about),
     )
-    return record, tags.to_bytes((tags.bit_length() + 7) // 8, "little") if tags else None
+    tags = _bits("tag", (opinion.tag for opinion in analysis.tags), codes)
+    return record, tags, _bits("matched", mention.matched.all_words, codes)
+
+
+def _bits(dimension: str, values: Iterable[str], codes: Codes) -> bytes | None:
+    bits = 0
+    for value in values:
+        bits |= 1 << (codes(dimension, value) - 1)
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little") if bits else None
 
 
 def _count(value: int | None) -> int:
@@ -164,13 +175,12 @@ class Columns:
         return self["alive"]
 
     @property
-    def tag_words(self) -> int:
-        """How many 64-bit words hold the tags of a mention."""
-        return (len(self.terms.get("tag", ("",))) + 62) // 64
+    def widths(self) -> Sequence[int]:
+        """How many 64-bit words hold the bit sets of a mention, of each of :data:`SETS`.
 
-    def tags(self) -> Array:
-        """The tags' bit sets: shape (size, tag_words), uint64; bit ``code - 1``."""
-        return self["tags"]
+        The array of a set has the shape (size, width), uint64; bit ``code - 1``.
+        """
+        return [(len(self.terms.get(dimension, ("",))) + 62) // 64 for dimension in SETS]
 
     def labels(self) -> Sequence[str | None]:
         """By code of the dimension ``product``, the label."""
@@ -186,8 +196,8 @@ def catch_up(connection: sqlite3.Connection, columns: Columns) -> Columns:
     first, last = connection.execute("SELECT min(n), max(n) FROM changes").fetchone()
     terms = _terms(connection, columns)
     fits = columns.version >= 0 and (first is None or first <= columns.changes + 1)
-    same_tags = Columns(terms=terms).tag_words == columns.tag_words
-    if not fits or not same_tags or columns.dead > max(_RELOAD_AFTER_DEAD, columns.size // 4):
+    same_widths = Columns(terms=terms).widths == columns.widths
+    if not fits or not same_widths or columns.dead > max(_RELOAD_AFTER_DEAD, columns.size // 4):
         columns = Columns(changes=last or columns.changes)
     newer = Columns(
         version=state["version"],
@@ -214,20 +224,21 @@ def _terms(connection: sqlite3.Connection, columns: Columns) -> Mapping[str, Seq
     return terms
 
 
+_ROW: Final = f"record, {', '.join(SETS)}"
+
+
 def _append(connection: sqlite3.Connection, columns: Columns) -> None:
     last = int(columns.docids[-1]) if columns.size else 0
-    rows = connection.execute("SELECT docid, record, tags FROM columns WHERE docid > ? ORDER BY docid", (last,))
-    docids, records, tags = [], [], []
-    for docid, record, tag in rows:
-        docids.append(docid)
-        records.append(record)
-        tags.append(tag)
-    if not docids and columns.buffers:
+    rows = connection.execute(
+        f"SELECT docid, {_ROW} FROM columns WHERE docid > ? ORDER BY docid",  # noqa: S608  # our own names
+        (last,),
+    ).fetchall()
+    if not rows and columns.buffers:
         return
-    start, end = columns.size, columns.size + len(docids)
+    start, end = columns.size, columns.size + len(rows)
     if not columns.buffers or end > len(columns.buffers["docid"]):
         columns.buffers = _grown(columns, max(1024, end + end // 4))
-    for name, values in _decoded(docids, records, tags, columns.tag_words):
+    for name, values in _decoded(rows, columns.widths):
         columns.buffers[name][start:end] = values
     columns.size = end
 
@@ -236,7 +247,7 @@ def _change(connection: sqlite3.Connection, columns: Columns, since: int) -> Non
     # Others may be counting on the old arrays: what changes in place changes in a copy.
     columns.buffers = _grown(columns, len(columns.buffers["docid"]))
     changed = connection.execute(
-        "SELECT DISTINCT changes.docid, record, tags FROM changes LEFT JOIN columns USING (docid)"
+        f"SELECT DISTINCT changes.docid, {_ROW} FROM changes LEFT JOIN columns USING (docid)"  # noqa: S608
         " WHERE n > ? ORDER BY changes.docid",
         (since,),
     ).fetchall()
@@ -252,14 +263,13 @@ def _change(connection: sqlite3.Connection, columns: Columns, since: int) -> Non
             columns.buffers["alive"][slots] = False
             continue
         rows = [row for row, is_known in zip(rows, known, strict=True) if is_known]
-        kept_docids, records, tags = (list(values) for values in zip(*rows, strict=True)) if rows else ([], [], [])
-        for name, values in _decoded(kept_docids, records, tags, columns.tag_words):
+        for name, values in _decoded(rows, columns.widths):
             columns.buffers[name][slots] = values
 
 
-def _decoded(
-    docids: list[int], records: list[bytes], tags: list[bytes | None], tag_words: int
-) -> Iterator[tuple[str, Array]]:
+def _decoded(rows: Sequence[tuple[Any, ...]], widths: Sequence[int]) -> Iterator[tuple[str, Array]]:
+    """The arrays of ``rows``: docid, record, and a bit set for each of :data:`SETS`."""
+    docids, records, *sets = zip(*rows, strict=True) if rows else ((), (), *(() for _ in SETS))
     if any(len(record) != _RECORD.size for record in records):
         raise Damage("a column record has the wrong length")
     table = np.frombuffer(b"".join(records), _DTYPE)
@@ -267,16 +277,16 @@ def _decoded(
     yield "alive", np.ones(len(docids), np.bool_)
     for name in _DTYPE.names or ():
         yield name, table[name]
-    width = tag_words * 8
-    bits = b"".join((tag or b"").ljust(width, b"\0") for tag in tags)
-    yield "tags", np.frombuffer(bits, "<u8").reshape(len(docids), tag_words)
+    for name, width, values in zip(SETS, widths, sets, strict=True):
+        bits = b"".join((value or b"").ljust(width * 8, b"\0") for value in values)
+        yield name, np.frombuffer(bits, "<u8").reshape(len(docids), width)
 
 
 def _grown(columns: Columns, capacity: int) -> dict[str, Array]:
     types: dict[str, Any] = {"docid": np.dtype(np.int64), "alive": np.dtype(np.bool_)}
     types |= {name: _DTYPE[name] for name in _DTYPE.names or ()}
     grown = {name: np.empty(capacity, kind) for name, kind in types.items()}
-    grown["tags"] = np.empty((capacity, columns.tag_words), np.uint64)
+    grown |= {name: np.empty((capacity, width), np.uint64) for name, width in zip(SETS, columns.widths, strict=True)}
     if columns.buffers:
         for name, values in grown.items():
             values[: columns.size] = columns[name]

@@ -14,7 +14,7 @@ import numpy as np
 from search.ast import And, Between, Everything, Has, Is, Near, Node, Not, Or, Since, Until, Word
 from search.columns import HAS, NULL, Array, Columns, Mask, product_of
 from search.grams import match_expression
-from search.memory import TITLE_WEIGHT, epoch_ms, product_is, source_is, tag_keys
+from search.memory import ANY, TITLE_WEIGHT, epoch_ms, product_is, source_is, tag_keys
 from search.normalise import fold
 
 _CACHE_BYTES = 64 << 20
@@ -171,7 +171,12 @@ class Evaluation:
         value = node.value
         match node.field:
             case "tag":
-                return self._tagged(fold(value))
+                key = fold(value)
+                return self._in_set("tag", [bool(tag) and key in tag_keys(tag) for tag in self._terms("tag")])
+            case "matched":
+                key = fold(value)
+                words = self._terms("matched")
+                return self._in_set("matched", [bool(word) and (value == ANY or fold(word) == key) for word in words])
             case "flag":
                 codes = [code for code, flag in enumerate(self._terms("flag")) if code and flag == value]
                 bits = sum(1 << (code - 1) for code in codes)
@@ -194,16 +199,17 @@ class Evaluation:
     def _terms(self, dimension: str) -> list[str]:
         return list(self._columns.terms.get(dimension, ("",)))
 
-    def _tagged(self, key: str) -> Mask:
+    def _in_set(self, name: str, wanted: list[bool]) -> Mask:
+        """Where the bit set ``name`` has one of the values that are ``wanted``, by code."""
         mask = np.zeros(self._columns.size, np.bool_)
-        tags = self._columns.tags()
-        bits = [0] * self._columns.tag_words
-        for code, tag in enumerate(self._terms("tag")):
-            if code and key in tag_keys(tag):
+        sets = self._columns[name]
+        bits = [0] * sets.shape[1]
+        for code, is_wanted in enumerate(wanted):
+            if code and is_wanted:
                 bits[(code - 1) // 64] |= 1 << ((code - 1) % 64)
-        for word, wanted in enumerate(bits):
-            if wanted:
-                mask |= (tags[:, word] & np.uint64(wanted)) != 0
+        for word, some in enumerate(bits):
+            if some:
+                mask |= (sets[:, word] & np.uint64(some)) != 0
         return mask
 
     def _selected(self, sql: str, value: Any) -> Mask:

@@ -78,7 +78,9 @@ def _names(field: str) -> dict[str, str]:
     return names
 
 
-_SOURCES, _KINDS, _SENTIMENTS, _INTENTS, _FLAGS = map(_names, ("source", "kind", "sentiment", "intent", "flag"))
+_SOURCES, _KINDS, _SENTIMENTS, _INTENTS, _FLAGS, _ABOUTS = map(
+    _names, ("source", "kind", "sentiment", "intent", "flag", "about")
+)
 
 
 def _beijing(instant: datetime) -> str:
@@ -98,6 +100,8 @@ _COLUMNS: Final[dict[str, Callable[[ClassifiedMention], Cell]]] = {
     "意图": lambda m: _INTENTS.get(m.analysis.intent, m.analysis.intent),
     "标签": lambda m: "；".join(opinion.tag for opinion in m.analysis.tags),
     "标记": lambda m: "；".join(_FLAGS.get(flag, flag) for flag in m.analysis.flags),
+    "谈的是": lambda m: _ABOUTS.get(m.matched.about, m.matched.about),
+    "匹配词": lambda m: "；".join(m.matched.all_words),
     "严重度": lambda m: m.analysis.severity,
     "评分": lambda m: m.rating,
     "产品": lambda m: m.product.name if m.product else None,

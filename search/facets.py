@@ -11,10 +11,10 @@ import numpy as np
 
 from ingest.errors import ContractError
 from search.base import Facet, Summary
-from search.columns import Array, Columns
+from search.columns import SETS, Array, Columns
 from search.memory import epoch_ms
 
-_SINGLE: Final[tuple[Facet, ...]] = ("source", "sentiment", "intent", "region", "kind")
+_SINGLE: Final[tuple[Facet, ...]] = ("source", "sentiment", "intent", "region", "kind", "about")
 
 
 def summarise(columns: Columns, slots: Array, top: int) -> Summary:
@@ -33,7 +33,8 @@ def summarise(columns: Columns, slots: Array, top: int) -> Summary:
             products[label] += count
     facets["product"] = _top(products.items(), top)
     facets["flag"] = _top(_by_bit(column("flags")[:, None], columns.terms.get("flag", ("",))), top)
-    facets["tag"] = _top(_by_bit(column("tags"), columns.terms.get("tag", ("",))), top)
+    for several in SETS:
+        facets[several] = _top(_by_bit(column(several), columns.terms.get(several, ("",))), top)
     return Summary(
         len(slots), facets, _by_day(column("day"), column("sentiment"), columns.terms.get("sentiment", ("",)))
     )

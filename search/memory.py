@@ -18,6 +18,8 @@ from search.normalise import fold
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 TITLE_WEIGHT = 3
+ANY = "*"
+"""As the value of ``matched``: whatever it is."""
 
 fold_word = lru_cache(maxsize=1024)(fold)
 """:func:`fold` for the words of queries, which meet mention after mention."""
@@ -63,6 +65,11 @@ class Subject:
     def tags(self) -> frozenset[str]:
         """Folded: every tag, its group and its bare name."""
         return frozenset(key for tag in self.mention.analysis.tags for key in tag_keys(tag.tag))
+
+    @cached_property
+    def matched(self) -> frozenset[str]:
+        """Folded: the words of the brand file found in it."""
+        return frozenset(map(fold_word, self.mention.matched.all_words))
 
 
 def tag_keys(tag: str) -> Iterator[str]:
@@ -167,6 +174,10 @@ def _is(node: Is, subject: Subject) -> bool:
             return product is not None and product_is(node, product)
         case "region":
             return mention.region == value
+        case "about":
+            return mention.matched.about == value
+        case "matched":
+            return bool(subject.matched) if value == ANY else fold_word(value) in subject.matched
         case "author":
             return mention.author.key == value
         case "id":

@@ -29,7 +29,7 @@ DICTIONARY = (
     '"created_at":"2026-01-05T01:00:00Z","created_precision":"second","collected_at":"2026-01-05T01:00:00Z","url":"https://'
     '","product":{"id":"","sku":"","name":"暖气片","spec":""},"author":{"key":"","is_seller":false,"is_brand":false},'
     '"region":"","likes":0,"replies":0,"shares":0,"views":0,"approximate":false,"appends":[{"text":"","created_at":"2026-'
-    '"}],"media":[{"type":"image","url":"https://"}],"matched":{"words":["暖气片"],"query":"暖气片"},'
+    '"}],"media":[{"type":"image","url":"https://"}],"matched":{"words":["暖气片"],"names":["暖气片"],"products":[],"competitors":[],"excluded":[],"about":"none","query":"暖气片"},'
     '"revision":{"hash":"","number":17},"raw":{"url":"https://","captured_at":"2026-01-05T01:00:00Z","sha256":"","parser":"jd/1"},'
     '"analysis":{"sentiment":{"label":"positive","positive":0.0,"neutral":0.0,"negative":0.9},"intent":"complaint",'
     '"tags":[{"tag":"产品质量/","sentiment":"positive","confidence":0.9,"span":[0,4]}],"flags":[],"severity":0.0,'

@@ -6,10 +6,11 @@
   standing by themselves are the operators; full-width punctuation is accepted everywhere.
 * ``"…"`` takes spaces and operators literally (``\\"`` is a quote, ``\\\\`` a backslash); ``"a b"~5``
   is a proximity.
-* Fields: ``source kind sentiment intent tag flag product region author id`` (a list ``jd,tmall`` means any of them;
-  ``product:=…`` is the exact label), ``rating likes replies shares views severity`` (``3``, ``>=3``, ``1..3``,
-  ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``, ``今天``, ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day
-  includes that day), ``has:media|append|reply``. Field names and values may be Chinese: ``情感:负面``.
+* Fields: ``source kind sentiment intent tag flag product region about matched author id`` (a list ``jd,tmall`` means
+  any of them; ``product:=…`` is the exact label, ``matched:*`` any word of the brand file), ``rating likes replies
+  shares views severity`` (``3``, ``>=3``, ``1..3``, ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``, ``今天``,
+  ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day includes that day), ``has:media|append|reply``. Field names and
+  values may be Chinese: ``情感:负面``.
 * The empty query matches everything.
 
 The nodes and their exact meaning are in :mod:`search.ast`.
@@ -57,7 +58,7 @@ MAX_DISTANCE = 50
 MAX_NUMBER = 4_000_000_000
 """Largest number that a field is compared with; larger counts are all the same to every index."""
 
-_LISTABLE = frozenset({"source", "kind", "sentiment", "intent", "tag", "flag", "region", "has"})
+_LISTABLE = frozenset({"source", "kind", "sentiment", "intent", "tag", "flag", "region", "about", "matched", "has"})
 _SEPARATORS = re.compile("[,，、]")
 _NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)(万|w|亿)?")
 _FACTORS = {"万": 10_000, "w": 10_000, "亿": 100_000_000}
@@ -293,7 +294,12 @@ def _example(name: str) -> str:
         return f"例如 {name}:7d 或 {name}:2026-01-05"
     if name in VALUES:
         return f"可用的值：{'、'.join(VALUES[name])}"
-    return {"tag": "例如 tag:产品质量/不热", "product": "例如 product:K20", "region": "例如 region:山东"}.get(name, "")
+    return {
+        "tag": "例如 tag:产品质量/不热",
+        "product": "例如 product:K20",
+        "region": "例如 region:山东",
+        "matched": "例如 matched:K20 或 matched:*",
+    }.get(name, "")
 
 
 def _quoted(text: str) -> str:

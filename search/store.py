@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ingest.errors import ConfigError, ContractError, Permanent, Retryable
+from search.columns import TABLE
 from search.grams import TOKENIZER
 from search.packing import DICTIONARY, Damage
+from search.upgrade import upgrade
+
+logger = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x53576978
 """``PRAGMA application_id`` of our files: "SWix"."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 BUSY_TIMEOUT_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 16_384
@@ -30,7 +35,7 @@ CREATE TABLE mentions (
 ) WITHOUT ROWID;
 CREATE TABLE docs (docid INTEGER PRIMARY KEY, author INTEGER, doc BLOB NOT NULL);
 CREATE INDEX docs_author ON docs (author) WHERE author IS NOT NULL;
-CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, tags BLOB);
+{TABLE};
 CREATE TABLE changes (n INTEGER PRIMARY KEY AUTOINCREMENT, docid INTEGER NOT NULL);
 CREATE TABLE terms (
     dimension TEXT NOT NULL, value TEXT NOT NULL, code INTEGER NOT NULL, PRIMARY KEY (dimension, value)
@@ -178,6 +183,11 @@ class Store:
             self._create(connection)
         elif application != APPLICATION_ID:
             raise ConfigError(f"{self.path} 是别的程序的数据库，不是索引文件。请换一个路径")
+        elif 0 < version < SCHEMA_VERSION:
+            # In the one transaction that is open: killed meanwhile, the file is as it was.
+            logger.info("the index %s is of version %d: its columns are made anew", self.path, version)
+            upgrade(connection)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise ConfigError(
                 f"索引文件 {self.path} 的格式版本是 {version}，这个程序要的是 {SCHEMA_VERSION}。"

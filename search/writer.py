@@ -15,7 +15,7 @@ from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import Poison
 from ingest.mention import Mention
 from search.base import Delivery, Outcome
-from search.columns import Codes, encode
+from search.columns import INSERT, Codes, encode
 from search.evaluate import author_code
 from search.grams import tokens, tokens_apart
 from search.memory import epoch_ms
@@ -154,7 +154,7 @@ class Batch:
         )
         self._connection.executemany("INSERT OR REPLACE INTO docs VALUES (?, ?, ?)", packed)
         self._connection.executemany(
-            "INSERT OR REPLACE INTO columns VALUES (?, ?, ?)",
+            INSERT,
             ((docid, *encode(mention, self._codes)) for docid, mention in written),
         )
         touched = [

@@ -110,7 +110,7 @@ class Pushing:
         engine: Engine,
         privacy: Privacy,
         clock: Clock,
-        match: Callable[[str], Matched] | None = None,
+        match: Callable[[Draft], Matched] | None = None,
     ) -> None:
         self._log = log
         self._ledger = Ledger(engine, LEDGER, clock)
@@ -187,7 +187,7 @@ class Pushing:
                 draft.created_at, draft.created_precision = read_instant(pushed.created_at)
             except ValueError as error:
                 raise Poison(str(error), field="created_at") from None
-        matched = self._match(f"{draft.title or ''}\n{draft.text}") if self._match else None
+        matched = self._match(draft) if self._match else None
         return self._privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
 
 

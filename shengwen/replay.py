@@ -64,6 +64,6 @@ def _crawled(letter: DeadLetter, payload: bytes, rooms: Rooms) -> list[Mention]:
     mentions = []
     for draft in full:
         raw = Raw(url=head.get("url"), captured_at=captured, parser=f"{page.endpoint}/replay")
-        matched = rooms.settings.brand.match(f"{draft.title or ''}\n{draft.text}")
+        matched = rooms.settings.brand.match(draft)
         mentions.append(rooms.privacy.seal(draft, raw, matched))
     return mentions

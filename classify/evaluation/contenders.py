@@ -18,11 +18,11 @@ import numpy as np
 
 from classify.base import Classifier, Utterance
 from classify.encoder import HEADS, WINDOW, shipped
-from classify.fold import fold
 from classify.heads import Floats, Linear, softmax
 from classify.scorer import LABELS
 from ingest.analysis import Analysis, SentimentLabel
 from ingest.errors import UserError
+from ingest.fold import fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from classify.evaluation import sections
 from classify.evaluation.contenders import Answer, Contender, Fp32, OfClassifier, manifests, rivals
 from classify.evaluation.sets import WATER_HEATERS, JudgedSet, own_sets, real_sets
 from classify.evaluation.tables import Table, in_markdown, on_terminal
-from classify.fold import fold
 from classify.heads import Floats
 from classify.linear import LinearClassifier
 from classify.taxonomy import Taxonomy
+from ingest.fold import fold
 
 Say = Callable[[str], None]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from classify.corpora import Corpus, held_back, joining, read_corpora, read_examples, read_water_heaters
 from classify.evaluation.tables import Name
-from classify.fold import fold
 from classify.labelled import Labelled, invented, read_file, real
 from ingest.analysis import Flag, Intent, SentimentLabel
+from ingest.fold import fold
 
 LEFT_OUT = "酒店"
 """The shop category that ``classify.training.material`` shows the encoder last."""

@@ -29,7 +29,6 @@ from classify.corpora import (
     read_water_heaters,
 )
 from classify.features import CLAUSE_FEATURES, TEXT_FEATURES, features
-from classify.fold import fold
 from classify.ngrams import BITS, grams
 from classify.reading import Reader
 from classify.scorer import LABELS, Floats, Weights, save_weights
@@ -37,6 +36,7 @@ from classify.tags import TagRules
 from classify.taxonomy import Taxonomy, load_taxonomy
 from classify.words import Words
 from ingest.errors import UserError
+from ingest.fold import fold
 
 NAME = "linear/1"
 SEED = 20240811

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from classify.clauses import split
 from classify.corpora import Corpus, held_back, joining, read_corpora, read_topics, read_unlabelled
-from classify.fold import fold
 from classify.labelled import INTENTS, MARKS, Labelled, real, tag_names
 from classify.scorer import LABELS
 from classify.taxonomy import load_taxonomy
+from ingest.fold import fold
 
 LEFT_OUT = ("酒店",)
 """A shop category that training sees last of all: until then it judges as text from elsewhere (see the model card)."""

@@ -20,6 +20,7 @@ import orjson
 
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
+from ingest.draft import Draft
 from ingest.errors import Poison, ShengwenError, UserError
 from ingest.headers import stamped
 from ingest.imports.mapping import SAMPLED, TEXT_HEADINGS, guess_mapping
@@ -62,7 +63,7 @@ class ImportJob:
         clock: Clock,
         kind: Kind = "review",
         wanted: Mapping[str, str] | None = None,
-        match: Callable[[str], Matched] | None = None,
+        match: Callable[[Draft], Matched] | None = None,
     ) -> None:
         self._path = path
         self.source = source
@@ -173,12 +174,12 @@ def mention_from_row(
     kind: Kind,
     privacy: Privacy,
     clock: Clock,
-    match: Callable[[str], Matched] | None = None,
+    match: Callable[[Draft], Matched] | None = None,
 ) -> Mention:
     """A row's mention, masked and validated. Raises Poison naming the field."""
     now = clock.now()
     draft = draft_from_row(cells, mapping, source=source, kind=kind, without_date=now)
-    matched = match(f"{draft.title or ''}\n{draft.text}") if match else None
+    matched = match(draft) if match else None
     return privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
 
 

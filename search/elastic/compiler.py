@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from ingest.errors import UserError
 from search.ast import And, Between, Everything, Has, Is, Near, Node, Not, Or, Since, Until, Word
 from search.elastic import tokens
-from search.memory import TITLE_WEIGHT, epoch_ms
+from search.memory import ANY, TITLE_WEIGHT, epoch_ms
 from search.normalise import fold
 
 Clause = dict[str, Any]
@@ -152,6 +152,10 @@ def _is(node: Is) -> Clause:
             return _any([equal, {"prefix": {"source": "import:"}}]) if value == "import" else equal
         case "tag":
             return _term("tag_key", fold(value))
+        case "matched" if value == ANY:
+            return {"exists": {"field": "matched"}}
+        case "matched":
+            return _term("matched_key", fold(value))
         case "product" if node.exact:
             return _term("product", value)
         case "product":

@@ -24,6 +24,7 @@ from ingest.errors import Permanent, Poison, ShengwenError
 from search.elastic import tokens
 from search.elastic.mapping import MAX_KEYWORD_BYTES, TALLIES
 from search.memory import epoch_ms, product_label, tag_keys
+from search.normalise import fold
 
 SENTIMENTS: Final[tuple[SentimentLabel, ...]] = ("negative", "neutral", "positive")
 
@@ -134,6 +135,7 @@ def _derived(mention: ClassifiedMention) -> dict[str, Any]:
     product_grams, product_chars = tokens.fields([product.name or ""] if product else ())
     label = product_label(product)
     tag_names = list(dict.fromkeys(opinion.tag for opinion in analysis.tags))
+    matched = list(dict.fromkeys(mention.matched.all_words))
     keywords: dict[str, list[str]] = {
         "id": [mention.id],
         "kind": [mention.kind],
@@ -142,6 +144,9 @@ def _derived(mention: ClassifiedMention) -> dict[str, Any]:
         "region": [] if mention.region is None else [mention.region],
         "author": [] if mention.author.key is None else [mention.author.key],
         "flag": list(dict.fromkeys(analysis.flags)),
+        "about": [mention.matched.about],
+        "matched": matched,
+        "matched_key": list(dict.fromkeys(map(fold, matched))),
         "tag": tag_names,
         "tag_key": list(dict.fromkeys(key for tag in tag_names for key in tag_keys(tag))),
         "product": [] if label is None else [label],

@@ -64,6 +64,7 @@ def examine(home: Home) -> dict[str, Any]:
                     _tried("检索库", lambda: _index(rooms)),
                     _tried("状态库", lambda: _state(rooms)),
                     _tried("设置", lambda: _settings(rooms)),
+                    _tried("品牌", lambda: _brand(rooms)),
                     _tried("分类模型", lambda: Check("分类模型", True, rooms.classifier.name)),
                     _browser(rooms),
                     _tried("数目", lambda: _counts(rooms, counts)),
@@ -138,13 +139,27 @@ def _settings(rooms: Rooms) -> Check:
     from shengwen.settings import check_bind
 
     check_bind(rooms.settings.web)
-    if not rooms.settings.brand.all_words:
-        return Check(
-            "设置", True, "还没有写品牌", "在 shengwen.toml 的 [brand] 写上品牌名和产品名（shengwen init 给出样例）"
-        )
     if not rooms.settings.alerts.channels:
         return Check("设置", True, "还没有告警渠道", "在 shengwen.toml 加 [[alerts.channels]]，不然告警只显示在网页上")
     return Check("设置", True, "可用")
+
+
+def _brand(rooms: Rooms) -> Check:
+    brand = rooms.settings.brand
+    if not brand.all_words:
+        return Check(
+            "品牌", True, "还没有写品牌", "在 shengwen.toml 的 [brand] 写上品牌名和产品名（shengwen init 给出样例）"
+        )
+    counts = {
+        "个叫法": brand.names,
+        "个产品": brand.products,
+        "个竞品": brand.competitors,
+        "个排除词": brand.exclude,
+        "个要有第二个词的叫法": brand.ambiguous,
+    }
+    said = "，".join(f"{len(words)} {what}" for what, words in counts.items() if words)
+    hint = "" if brand.names else "没有写品牌的叫法：在 shengwen.toml 的 [brand] 写 name 或 aliases"
+    return Check("品牌", True, f"{brand.name or '（没有名字）'}：{said}", hint)
 
 
 def _browser(rooms: Rooms) -> Check:

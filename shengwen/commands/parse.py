@@ -66,7 +66,7 @@ def parse(
         for number, draft in enumerate(page.mentions):
             raw = Raw(url=url, captured_at=captured, sha256=payload.sha256, parser=page.endpoint)
             try:
-                matched = brand.match(f"{draft.title or ''}\n{draft.text}")
+                matched = brand.match(draft)
                 mentions.append(privacy.seal(draft, raw, matched).model_dump(mode="json"))
             except Poison as error:
                 problems.append({"path": f"mentions[{number}].{error.field or ''}", "reason": str(error)})

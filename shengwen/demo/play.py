@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from ingest.clock import Clock, SystemClock
 from ingest.errors import UserError
-from shengwen.demo.cast import BRAND, BRAND_LATIN, COMPETITOR, MODELS
+from shengwen.demo.cast import B40, BRAND, BRAND_LATIN, COMPETITOR, G60, K20
 from shengwen.demo.server import DemoServer
 from shengwen.demo.settings import platform_bases
 from shengwen.demo.story import Story
@@ -149,7 +149,10 @@ def clear(home: Home) -> None:
 
 _BRAND: Final[dict[str, Any]] = {
     "name": BRAND,
-    "words": (BRAND_LATIN, "暖气", "暖气片", "散热器"),
-    "products": tuple(model.code for model in MODELS),
+    "aliases": (BRAND_LATIN,),
+    "misspellings": ("兰炉", "岚卢"),
+    "products": (K20.code, G60.code, {"name": "小背篓", "models": (B40.code,)}),
+    "ambiguous": ("小背篓",),
+    "context": ("暖气", "暖气片", "散热器"),
     "competitors": (COMPETITOR,),
 }

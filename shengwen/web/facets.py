@@ -23,6 +23,8 @@ TITLES: Mapping[Facet, str] = {
     "product": "产品",
     "region": "地区",
     "flag": "标记",
+    "about": "谈的是",
+    "matched": "匹配词",
 }
 PRESETS = (
     ("全部时间", ""),
@@ -55,10 +57,12 @@ class Group:
 
 
 def facet_groups(summary: Summary, text: str, active: Sequence[Chip]) -> list[Group]:
-    """The single-level facets that tell anything: two values or more, or one that is chosen."""
+    """The single-level facets that have values; whom mentions are about only where that is known of any."""
     groups: list[Group] = []
     for facet, title in TITLES.items():
         values = summary.facets.get(facet, {})
+        if facet == "about" and set(values) == {"none"}:
+            continue
         choices = [
             _choice(Is(facet, value, exact=facet == "product"), count, text, active) for value, count in values.items()
         ]

@@ -58,7 +58,11 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._env.filters.update(present.FILTERS, tag_query=lambda tag: str(Is("tag", tag)))
+        self._env.filters.update(
+            present.FILTERS,
+            tag_query=lambda tag: str(Is("tag", tag)),
+            matched_query=lambda word: str(Is("matched", word)),
+        )
         self._env.globals.update(settings=deps.settings, demo_links=deps.demo_links, url=page_url)
         missing = [name for name in VENDOR if not (STATIC / name).is_file()]
         if missing:

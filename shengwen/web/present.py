@@ -24,6 +24,7 @@ KINDS: Final = {
 }  # fmt: skip
 SENTIMENTS: Final = {"negative": "负面", "neutral": "中性", "positive": "正面"}
 INTENTS: Final = {"complaint": "投诉", "suggestion": "建议", "question": "咨询", "praise": "表扬", "other": "其他"}
+ABOUTS: Final = {"own": "本品牌", "rival": "竞品", "excluded": "同名的别的东西", "none": "没有提到"}
 FLAGS: Final = {
     "empty": "空评价", "default_review": "默认评价", "advertisement": "广告", "template": "模板", "off_topic": "无关",
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
@@ -216,6 +217,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "sentiment_name": _named(SENTIMENTS),
     "intent_name": _named(INTENTS),
     "flag_name": _named(FLAGS),
+    "about_name": _named(ABOUTS),
     "alert_kind": _named(ALERT_KINDS),
     "alert_state": _named(ALERT_STATES),
     "verdict_name": _named(VERDICTS),

@@ -7,6 +7,7 @@ import pytest
 from alerts.config import AlertSettings
 from alerts.engine import AlertEngine
 from alerts.routing import Routing
+from ingest.mention import About, Matched
 from tests.alerts.conftest import Room
 from tests.alerts.helpers import NOW, mention
 
@@ -41,6 +42,24 @@ def test_the_second_safety_mention_of_the_same_product_joins_the_first(room: Roo
     assert alert.evidence_count == 2
     assert room.read.tickets(now=NOW)[1] == 1
     assert len(room.outbox("alert")) == 1
+
+
+@pytest.mark.parametrize("about", ["rival", "excluded"])
+def test_what_is_only_about_a_rival_or_a_namesake_wakes_nobody_and_opens_nothing(room: Room, about: About) -> None:
+    for flags in (["safety"], []):
+        said = mention(flags=flags, severity=9.0, likes=50_000)
+        room.absorb(said.model_copy(update={"matched": Matched(words=("炽源",), about=about)}))
+    assert room.tick().raised == []
+    assert room.read.tickets(now=NOW) == ([], 0)
+    assert room.read.alerts() == []
+
+
+@pytest.mark.parametrize("about", ["own", "none"])
+def test_what_names_the_brand_or_nobody_at_all_is_heard(room: Room, about: About) -> None:
+    said = mention(flags=["safety"], severity=9.0)
+    room.absorb(said.model_copy(update={"matched": Matched(about=about)}))
+    room.tick()
+    assert room.read.tickets(now=NOW)[1] == 1
 
 
 def test_a_safety_word_in_an_advertisement_or_by_the_shop_itself_is_not_meant(room: Room) -> None:

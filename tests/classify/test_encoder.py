@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from classify.clauses import split
 from classify.encoder import ENCODER, HEADS, MANIFEST, MOST_WINDOWS, TOKENIZER, WINDOW, Encoder, spans_of
-from classify.fold import fold
 from classify.load import load_classifier
 from classify.taxonomy import load_taxonomy
 from classify.transformer import TransformerClassifier
 from ingest.errors import ModelError
+from ingest.fold import fold
 
 
 @pytest.fixture(scope="module")

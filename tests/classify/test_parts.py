@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classify.clauses import split
-from classify.fold import fold
 from classify.lexicon import load_lexicon
 from classify.modality import Denial
 from classify.ngrams import BITS, ORDERS, grams
 from classify.scorer import Scores, load_weights
 from classify.words import Words, parse_pattern
+from ingest.fold import fold
 
 
 @given(st.text(max_size=100))

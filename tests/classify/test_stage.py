@@ -11,7 +11,7 @@ from classify.base import Classifier, Utterance
 from classify.stage import classify_batch, utterance_of
 from ingest.analysis import Analysis, Sentiment, classified_from_json
 from ingest.errors import ContractError
-from ingest.mention import Append, Mention, Raw, make_mention
+from ingest.mention import Append, Matched, Mention, Raw, make_mention
 
 CAPTURED = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 
@@ -35,6 +35,24 @@ def test_mentions_keep_their_order_and_their_record(classifier: Classifier) -> N
     assert [each.analysis.sentiment.label for each in done] == ["negative", "positive", "neutral"]
     assert done[2].analysis.flags == ("default_review",)
     assert classified_from_json(done[0].to_json()) == done[0]
+
+
+def test_what_only_speaks_of_a_namesake_is_off_topic_and_what_names_a_rival_is_not(classifier: Classifier) -> None:
+    text = "接口漏水，客服也不管，太差了"
+    plain, namesake, rival = classify_batch(
+        classifier,
+        [
+            mention(1, text),
+            mention(2, text, matched=Matched(excluded=("岚炉镇",), about="excluded")),
+            mention(3, text, matched=Matched(words=("炽源",), competitors=("炽源",), about="rival")),
+        ],
+    )
+    assert plain.analysis.tags
+    assert rival.analysis == plain.analysis
+    strayed = namesake.analysis
+    assert "off_topic" in strayed.flags
+    assert (strayed.tags, strayed.intent, strayed.severity, strayed.severity_reason) == ((), "other", 0.0, "")
+    assert strayed.sentiment == plain.analysis.sentiment
 
 
 def test_spans_point_into_the_full_text(classifier: Classifier) -> None:

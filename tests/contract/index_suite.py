@@ -14,7 +14,7 @@ import pytest
 from ingest.analysis import ClassifiedMention, classified
 from ingest.clock import BEIJING
 from ingest.errors import UserError
-from ingest.mention import Append, Author, Product
+from ingest.mention import Append, Author, Matched, Product
 from search.base import Delivery, Index, Sort
 from search.memory import Subject, matches, product_label, relevance
 from search.query import Node, parse_query, positive_words
@@ -391,6 +391,8 @@ class IndexSuite:
                 "product": Counter(label for m in found if (label := product_label(m.product))),
                 "tag": Counter(opinion.tag for m in found for opinion in m.analysis.tags),
                 "flag": Counter(flag for m in found for flag in m.analysis.flags),
+                "about": Counter(m.matched.about for m in found),
+                "matched": Counter(word for m in found for word in m.matched.all_words),
             }
             assert {name: dict(values) for name, values in summary.facets.items()} == expected
             for values in summary.facets.values():
@@ -417,6 +419,28 @@ class IndexSuite:
                     row[(mention.created_at - since) // step] += 1
             found = index.histogram(q(text), since=since, until=until, step=step)
             assert {source: list(row) for source, row in found.items()} == expected
+
+    def test_matched_words_and_whom_it_is_about_are_found_and_counted(self, index: Index) -> None:
+        said = [
+            Matched(words=("岚炉", "K20-3"), names=("岚炉",), products=("K20-3",), about="own"),
+            Matched(words=("炽源",), competitors=("炽源",), about="rival"),
+            Matched(excluded=("岚炉镇",), about="excluded"),
+            Matched(),
+        ]
+        index.apply(deliver([a_classified(native_id=n, text="好", matched=one) for n, one in enumerate(said)]))
+        asked = {
+            "matched:岚炉": [0], "matched:ｋ２０-3": [0], "matched:k20": [], "matched:炽源,岚炉镇": [1, 2],
+            "matched:*": [0, 1, 2], "NOT matched:*": [3], "about:own": [0], "关于:竞品": [1],
+            "about:excluded,none": [2, 3],
+        }  # fmt: skip
+        for text, expected in asked.items():
+            assert sorted(ids(index, text)) == [f"jd:review:{n}" for n in expected], text
+        facets = index.summary(q("-about:none")).facets
+        assert facets["about"] == {"excluded": 1, "own": 1, "rival": 1}
+        assert facets["matched"] == {"K20-3": 1, "岚炉": 1, "岚炉镇": 1, "炽源": 1}
+        index.apply([Delivery(later(a_classified(native_id=0, text="好"), matched=Matched(about="none")))])
+        assert ids(index, "matched:岚炉 OR about:own") == []
+        assert index.summary(q("")).facets["about"] == {"none": 2, "excluded": 1, "rival": 1}
 
     def test_a_facets_value_selects_exactly_what_it_counted(self, index: Index) -> None:
         mentions = [mention for mention in random_mentions(seed=6, count=300) if mention.has_content]

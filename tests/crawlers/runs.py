@@ -64,7 +64,7 @@ class Home:
             log_path=self.path / "log.db",
             state_url=self.state_url,
             secret_path=self.path / "secret.key",
-            brand=Brand(name="岚炉", words=("LANLU",)),
+            brand=Brand(name="岚炉", aliases=("LANLU",)),
         )
         return self.job
 

@@ -58,7 +58,7 @@ def a_pipeline(
 ) -> Pipeline:
     books = ledger(engine, "jd", clock)
     books.begin()
-    brand = Brand(name="岚炉", words=("lanlu",))
+    brand = Brand(name="岚炉", aliases=("lanlu",))
     return Pipeline(log, books, privacy, clock, platform="jd", brand=brand, batch_size=size)
 
 

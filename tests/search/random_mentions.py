@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 
 from ingest.analysis import ClassifiedMention
-from ingest.mention import Append, Author, Media, Product
+from ingest.mention import About, Append, Author, Matched, Media, Product
 from tests.factories import CAPTURED, a_classified
 
 
@@ -60,6 +60,9 @@ PRODUCTS = (
     Product(sku="5009"),
     None,
 )
+BRAND_WORDS = ("岚炉", "LANLU", "Ｋ２０-3", *(f"型号{n}" for n in range(90)))
+RIVALS = ("炽源", "Hot House")
+ABOUTS: tuple[About, ...] = ("own", "rival", "excluded", "none")
 SOURCES = (
     ("jd", "review"),
     ("tmall", "review"),
@@ -76,9 +79,10 @@ flag:sarcasm,template product:1001 product:5009 product:k20 product:暖气片 pr
 product:=铜铝复合 region:山东 region:西藏 author:author-3 author:nobody id:jd:review:3
 rating:5 rating:<=2 rating:2..4 likes:>=100 likes:0 likes:<10 replies:>1 shares:1..500 views:>5万
 severity:>7 severity:2.5 severity:<=2.5 since:30d since:2025-12-01 until:2025-11-20 until:15d has:media has:append
-has:reply
+has:reply about:own about:rival,excluded 关于:同名 matched:岚炉 matched:lanlu matched:k20-3
+matched:型号77,炽源 matched:* 匹配词:岚炉镇 matched:没有
 """)
-FILTERS += ['region:"Hong Kong"', 'product:="钢制暖气片 K20"']
+FILTERS += ['region:"Hong Kong"', 'product:="钢制暖气片 K20"', 'matched:"hot house"', "-matched:*"]
 
 
 def random_text(rng: random.Random, words: int) -> str:
@@ -115,11 +119,21 @@ def random_mention(rng: random.Random, number: int) -> ClassifiedMention:
         shares=count(),
         views=count(),
         media=[Media(type="image", url="https://example.com/i.jpg")] if rng.random() < 0.2 else [],
+        matched=random_matched(rng),
         seller_reply="您好，感谢支持" if rng.random() < 0.2 else None,
         intent=rng.choice(("complaint", "suggestion", "question", "praise", "other")),
         tags=tuple(rng.sample(TAGS, rng.choice((0, 0, 1, 2, 3)))),
         flags=tuple(rng.sample(FLAGS, rng.choice((0, 0, 1, 2)))),
         severity=rng.choice((0.0, 2.5, 7.0, 10.0, round(rng.uniform(0, 10), 2))),
+    )
+
+
+def random_matched(rng: random.Random) -> Matched:
+    names = tuple(rng.sample(BRAND_WORDS, rng.choice((0, 0, 1, 2, 5))))
+    rivals = tuple(rng.sample(RIVALS, rng.choice((0, 0, 0, 1))))
+    excluded = ("岚炉镇",) if rng.random() < 0.1 else ()
+    return Matched(
+        words=(*names, *rivals), names=names, competitors=rivals, excluded=excluded, about=rng.choice(ABOUTS)
     )
 
 

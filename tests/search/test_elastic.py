@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ingest.clock import ManualClock, SystemClock
 from ingest.errors import ConfigError, ContractError, Permanent, Retryable, UserError
 from ingest.mention import Author
-from search.elastic import counting, mapping, reader
+from search.elastic import counting, document, mapping, reader
+from search.elastic import indices as managing
 from search.elastic import reindex as rebuilding
 from search.elastic.config import ElasticSettings
 from search.elastic.index import ElasticIndex
@@ -92,16 +93,45 @@ def test_an_index_of_another_mapping_version_is_refused_with_what_to_do(
     with ElasticIndex(settings, clock) as index:
         index.apply(deliver([a_classified(native_id=1, text="好")]))
     for module in (mapping, rebuilding):
-        monkeypatch.setattr(module, "MAPPING_VERSION", 2)
+        monkeypatch.setattr(module, "MAPPING_VERSION", mapping.MAPPING_VERSION + 1)
     with ElasticIndex(settings, clock) as index:
         with pytest.raises(ConfigError, match="shengwen reindex"):
             index.counts()
         [done] = index.reindex(told=quiet)
-        assert done.index == f"{elastic_prefix}-jd-v2-000002"
+        assert done.index == f"{elastic_prefix}-jd-v{mapping.MAPPING_VERSION}-000002"
         assert ids(index, "好") == ["jd:review:1"]
     monkeypatch.undo()
     with ElasticIndex(settings, clock) as index, pytest.raises(ConfigError, match="升级程序"):
         index.search(q("好"))
+
+
+def test_an_index_of_version_1_is_filled_anew_by_reindex_and_loses_nothing(
+    elastic_server: ElasticServer, elastic_prefix: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 1 knew no words of the brand: neither its mapping nor its documents had fields for them."""
+    newer = ("about", "matched", "matched_key")
+    derived = document._derived
+    settings = elastic_server.settings(elastic_prefix)
+    mentions = random_mentions(seed=41, count=120)
+    with monkeypatch.context() as patched:
+        for module in (mapping, rebuilding, managing):
+            patched.setattr(module, "MAPPING_VERSION", 1)
+        patched.setattr(mapping, "_PROPERTIES", {k: v for k, v in mapping._PROPERTIES.items() if k not in newer})
+        patched.setattr(document, "_derived", lambda m: {k: v for k, v in derived(m).items() if k not in newer})
+        with ElasticIndex(settings, clock) as index:
+            index.apply(deliver(mentions))
+            index.delete_by_author("author-2")
+            before = index.counts()
+    with ElasticIndex(settings, clock) as index:
+        with pytest.raises(ConfigError, match="格式版本是 1，这个程序要的是 2。请运行 shengwen reindex"):
+            index.counts()
+        index.reindex(told=quiet)
+        assert index.counts() == before
+        stored = [m for m in mentions if m.has_content and m.author.key != "author-2"]
+        for text in ("", "matched:岚炉", "matched:*", "about:own", "about:rival,none 暖气"):
+            assert sorted(ids(index, text)) == sorted(m.id for m in stored if matches(q(text), m)), text
+        assert index.apply(deliver(mentions)) == ["duplicate"] * len(mentions)
+        assert index.counts() == before
 
 
 def test_an_alias_of_somebody_else_is_refused(

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 
 from ingest.analysis import ClassifiedMention, classified_from_json
 from ingest.errors import UserError
-from ingest.mention import Append, Product
+from ingest.mention import Append, Matched, Product
 from search import export as exporting
 from search.export import COLUMNS, MAX_XLSX_CELL, export
 from tests.factories import a_classified
@@ -26,6 +26,7 @@ SAID = a_classified(
     product=Product(id="00123456789012345678", name="K20"),
     appends=[Append(text="@好"), Append(text="又")],
     tags=("产品质量/不热", "安装服务/延误"),
+    matched=Matched(words=("岚炉", "炽源"), names=("岚炉",), competitors=("炽源",), excluded=("岚炉镇",), about="own"),
 )
 
 
@@ -57,6 +58,7 @@ def test_csv_opens_in_a_spreadsheet_and_runs_nothing(tmp_path: Path) -> None:
     assert first["标题"] == "第一行\n第二行"
     assert first["情感"] == "负面"
     assert first["标签"] == "产品质量/不热；安装服务/延误"
+    assert (first["谈的是"], first["匹配词"]) == ("本品牌", "岚炉；炽源；岚炉镇")
     assert first["发布时间"] == "2026-01-05 07:00:00"
     assert (first["点赞"], first["回复数"], first["严重度"]) == ("3", "", "6.5")
 

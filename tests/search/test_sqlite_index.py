@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from ingest.analysis import ClassifiedMention
 from ingest.clock import ManualClock
 from ingest.errors import ConfigError, ContractError, Permanent, Poison, Retryable
-from ingest.mention import Author
+from ingest.mention import Author, Matched
 from search import columns, evaluate, writer
+from search import upgrade as upgrading
 from search.base import Delivery, Sort
 from search.memory import matches
 from search.paging import read_cursor, write_cursor
@@ -294,6 +299,93 @@ def test_a_file_of_another_version_is_refused(path: Path, clock: ManualClock) ->
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     with pytest.raises(ConfigError, match=f"格式版本是 {SCHEMA_VERSION + 1}"):
+        SqliteIndex(path, clock)
+
+
+def downgrade(path: Path) -> None:
+    """Make the file what version 1 wrote: no words of the brand but the plain list, in documents and columns."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        dictionary = connection.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()[0]
+        packed = []
+        for docid, doc in connection.execute("SELECT docid, doc FROM docs"):
+            old = orjson.loads(zlib.decompressobj(zlib.MAX_WBITS, dictionary).decompress(doc))
+            old["matched"] = {"words": old["matched"]["words"]}
+            deflate = zlib.compressobj(3, zlib.DEFLATED, 13, 5, zlib.Z_DEFAULT_STRATEGY, dictionary)
+            packed.append((deflate.compress(orjson.dumps(old)) + deflate.flush(), docid))
+        connection.executemany("UPDATE docs SET doc = ? WHERE docid = ?", packed)
+        connection.execute("ALTER TABLE columns RENAME TO newer")
+        connection.execute("CREATE TABLE columns (docid INTEGER PRIMARY KEY, record BLOB NOT NULL, tags BLOB)")
+        record = f"substr(record, 1, {struct.calcsize('<qdIIIIiIIIIBBBBB')})"
+        connection.execute(f"INSERT INTO columns SELECT docid, {record}, tag FROM newer")
+        connection.execute("DROP TABLE newer")
+        connection.execute("DELETE FROM terms WHERE dimension IN ('about', 'matched')")
+        connection.execute("PRAGMA user_version=1")
+        connection.execute("COMMIT")
+
+
+def as_version_1(mention: ClassifiedMention) -> ClassifiedMention:
+    return mention.model_copy(update={"matched": Matched(words=mention.matched.words)})
+
+
+def older_file(path: Path, clock: ManualClock) -> tuple[object, ...]:
+    """A file of version 1 with all that happens to one, and what a reader sees in it, told in terms of today."""
+    mentions = [as_version_1(m) for m in random_mentions(seed=31, count=250)]
+    with SqliteIndex(path, clock) as index:
+        index.apply(deliver(mentions))
+        index.apply(deliver([later(m, text=m.text + "改", matched=m.matched) for m in mentions[:20]], first=250))
+        index.delete_by_author("author-2")
+        before = state(index)
+    downgrade(path)
+    return before
+
+
+def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(path: Path, clock: ManualClock) -> None:
+    before = older_file(path, clock)
+    for _ in range(2):  # the second time there is nothing left to do
+        with SqliteIndex(path, clock) as index:
+            assert state(index) == before
+            assert index.verify() == []
+            stored = list(index.scan(q("")))
+            for text in ("matched:岚炉", "matched:*", "about:none", "about:own", "tag:不热 source:jd"):
+                assert set(ids(index, text)) == {m.id for m in stored if matches(q(text), m)}, text
+            assert ids(index, "matched:岚炉")
+    with SqliteIndex(path, clock) as index:  # and it goes on counting where it was
+        mentions = [as_version_1(m) for m in random_mentions(seed=31, count=250)]
+        assert set(index.apply(deliver(mentions))) == {"duplicate"}
+        assert state(index) == before
+        fresh = a_classified(native_id="fresh", text="好", matched=Matched(words=("岚炉",), about="own"))
+        assert index.apply(deliver([fresh], first=300)) == ["indexed"]
+        assert ids(index, "about:own") == [fresh.id]
+
+
+def test_an_upgrade_that_is_cut_off_leaves_the_old_file(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = older_file(path, clock)
+    whole, calls = upgrading.encode, iter(range(100))
+
+    def cut(*arguments: Any) -> Any:
+        if next(calls) == 50:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(upgrading, "encode", cut)
+        with pytest.raises(KeyboardInterrupt):
+            SqliteIndex(path, clock)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert "tags" in connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'columns'").fetchone()[0]
+    with SqliteIndex(path, clock) as index:
+        assert state(index) == before
+
+
+def test_a_damaged_document_stops_an_upgrade_in_words(path: Path, clock: ManualClock) -> None:
+    older_file(path, clock)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE docs SET doc = x'00' WHERE docid = 9")
+    with pytest.raises(Permanent, match="已损坏"):
         SqliteIndex(path, clock)
 
 

@@ -38,7 +38,7 @@ class _Folding(dict[int, int]):
 
 @cache
 def _table() -> _Folding:
-    pairs = tomllib.loads(files("classify").joinpath("traditional.toml").read_text("utf-8"))
+    pairs = tomllib.loads(files("ingest").joinpath("traditional.toml").read_text("utf-8"))
     return _Folding({ord(traditional): ord(simplified) for traditional, simplified in pairs["pairs"].split()})
 
 
