@@ -13,81 +13,45 @@ of two near texts comes first, and so founds, is the order of arrival: everybody
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
     Engine,
-    Index,
-    LargeBinary,
-    String,
-    Table,
     delete,
     func,
     select,
-    tuple_,
-    update,
 )
-from sqlalchemy.orm import Mapped, mapped_column
 
 from ingest.analysis import ClassifiedMention, Likeness
 from ingest.clock import Clock
+from ingest.copy_tables import (
+    CHUNK,
+    LONGEST_KEY,
+    CopyGroup,
+    CopyKey,
+    CopyMember,
+    packed,
+    rows,
+    table,
+    tidy,
+    unpacked,
+    upsert,
+)
 from ingest.likeness import THRESHOLD, Fingerprint, fingerprint_of, similarities
 from ingest.mention import Mention
-from ingest.state import Base, UtcDateTime, insert_into, state_errors
+from ingest.state import state_errors
 
 REMEMBERED: Final = timedelta(days=90)
 """A fingerprint goes when its mention was not collected for so long."""
 _CANDIDATES: Final = 24
 """So many groups are compared with one text, those with most bands in common first."""
-_CHUNK: Final = 2_000
-_LONGEST_KEY: Final = 200
 _LOCK: Final = 0x5348_454E_434F_5059
 
 M = TypeVar("M", bound=Mention)
-
-
-class CopyGroup(Base):
-    """A group. ``digest`` to ``bands`` are the founding text's, null once its author was forgotten."""
-
-    __tablename__ = "copy_groups"
-
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    name: Mapped[str] = mapped_column(String(340), unique=True)
-    digest: Mapped[int | None] = mapped_column(BigInteger)
-    skeleton: Mapped[int | None] = mapped_column(BigInteger)
-    signature: Mapped[bytes | None] = mapped_column(LargeBinary)
-    bands: Mapped[bytes | None] = mapped_column(LargeBinary)
-    author: Mapped[str | None] = mapped_column(String(_LONGEST_KEY), index=True)
-
-
-class CopyMember(Base):
-    """A mention with a fingerprint. ``likeness`` is null for the founder, ``revision`` the newest that was told."""
-
-    __tablename__ = "copy_members"
-    __table_args__ = (Index(None, "group_id"), Index(None, "skeleton"), Index(None, "seen_at"))
-
-    mention_id: Mapped[str] = mapped_column(String(300), primary_key=True)
-    group_id: Mapped[int] = mapped_column(BigInteger)
-    likeness: Mapped[str | None] = mapped_column(String(10))
-    digest: Mapped[int] = mapped_column(BigInteger)
-    skeleton: Mapped[int] = mapped_column(BigInteger)
-    revision: Mapped[int] = mapped_column(BigInteger)
-    author: Mapped[str | None] = mapped_column(String(_LONGEST_KEY), index=True)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class CopyKey(Base):
-    """Where a text is looked up: the skeletons of a group's members, the bands of its founding text."""
-
-    __tablename__ = "copy_keys"
-
-    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    group_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +88,7 @@ class _Group:
             "digest": self.digest,
             "skeleton": self.skeleton,
             "signature": self.signature or None,
-            "bands": _packed(self.bands) or None,
+            "bands": packed(self.bands) or None,
             "author": self.author,
         }
 
@@ -163,8 +127,8 @@ class Copies:
     def erase(self, author_key: str) -> int:
         """Forget an author's fingerprints; how many. A group that others are in keeps its name, and its fingerprint
         only where one of them wrote the same."""
-        groups, members = _table(CopyGroup), _table(CopyMember)
-        author = author_key[:_LONGEST_KEY]
+        groups, members = table(CopyGroup), table(CopyMember)
+        author = author_key[:LONGEST_KEY]
         with state_errors(), self._engine.begin() as connection:
             _lock(connection)
             founded = set(connection.scalars(select(groups.c.id).where(groups.c.author == author)))
@@ -172,12 +136,12 @@ class Copies:
                 select(members.c.group_id, members.c.skeleton).where(members.c.author == author)
             ).all()
             connection.execute(delete(members).where(members.c.author == author))
-            _tidy(connection, [row.group_id for row in gone] + list(founded), [row.skeleton for row in gone], founded)
+            tidy(connection, [row.group_id for row in gone] + list(founded), [row.skeleton for row in gone], founded)
         return len(gone)
 
     def prune(self, before: datetime | None = None) -> int:
         """Forget what was last collected before ``before`` (:data:`REMEMBERED` ago); how many mentions."""
-        members = _table(CopyMember)
+        members = table(CopyMember)
         old = before or self._clock.now() - REMEMBERED
         pruned = 0
         while True:
@@ -186,18 +150,23 @@ class Copies:
                 gone = connection.execute(
                     select(members.c.mention_id, members.c.group_id, members.c.skeleton)
                     .where(members.c.seen_at < old)
-                    .limit(_CHUNK)
+                    .limit(CHUNK)
                 ).all()
                 connection.execute(delete(members).where(members.c.mention_id.in_([row.mention_id for row in gone])))
-                _tidy(connection, [row.group_id for row in gone], [row.skeleton for row in gone])
+                tidy(connection, [row.group_id for row in gone], [row.skeleton for row in gone])
             pruned += len(gone)
-            if len(gone) < _CHUNK:
+            if len(gone) < CHUNK:
                 return pruned
 
     def counts(self) -> tuple[int, int]:
         """Groups that have copies, and the mentions in them."""
-        members = _table(CopyMember)
-        sizes = select(func.count(members.c.mention_id).label("n")).group_by(members.c.group_id).having(func.count() > 1).subquery()
+        members = table(CopyMember)
+        sizes = (
+            select(func.count(members.c.mention_id).label("n"))
+            .group_by(members.c.group_id)
+            .having(func.count() > 1)
+            .subquery()
+        )
         with state_errors(), self._engine.connect() as connection:
             groups, mentions = connection.execute(
                 select(func.count(), func.coalesce(func.sum(sizes.c.n), 0)).select_from(sizes)
@@ -244,20 +213,18 @@ class _Batch:
         self._new_keys: dict[tuple[int, int], None] = {}
         self._changed_groups: dict[int, _Group] = {}
         self._left = _Left()
-        members = list(_rows(connection, CopyMember, "mention_id", {m.id for m in mentions}))
+        members = list(rows(connection, CopyMember, "mention_id", {m.id for m in mentions}))
         # Of what is told already, only the fingerprint's change would need to be looked up.
         known = {row["mention_id"]: row["digest"] for row in members}
-        fresh = [
-            (m, f) for m, f in zip(mentions, prints, strict=True) if f is not None and known.get(m.id) != f.digest
-        ]
-        for row in _rows(connection, CopyKey, "key", {k for _, f in fresh for k in (f.skeleton, *f.bands)}):
+        fresh = [(m, f) for m, f in zip(mentions, prints, strict=True) if f is not None and known.get(m.id) != f.digest]
+        for row in rows(connection, CopyKey, "key", {k for _, f in fresh for k in (f.skeleton, *f.bands)}):
             self._keys.setdefault(row["key"], []).append(row["group_id"])
         wanted = {row["group_id"] for row in members} | {one for _, f in fresh for one in self._near(f)}
-        for row in _rows(connection, CopyGroup, "id", wanted):
+        for row in rows(connection, CopyGroup, "id", wanted):
             self._hold(row)
         # A name may be taken by a group that its founder has left: a mention edited away, or forgotten and read anew.
         names = {name for m, f in fresh for name in _names(m, f)}
-        for row in _rows(connection, CopyGroup, "name", names - set(self._named)):
+        for row in rows(connection, CopyGroup, "name", names - set(self._named)):
             self._hold(row)
         for row in members:
             self._members[row["mention_id"]] = _Member(
@@ -268,7 +235,7 @@ class _Batch:
                 row["author"],
                 row["seen_at"],
             )
-        highest = connection.execute(select(func.max(_table(CopyGroup).c.id))).scalar() if fresh else None
+        highest = connection.execute(select(func.max(table(CopyGroup).c.id))).scalar() if fresh else None
         self._next = (highest or 0) + 1
 
     def tell(self, mention: Mention, found: Fingerprint | None) -> Told | None:
@@ -287,7 +254,7 @@ class _Batch:
         group, likeness = self._judge(mention, found, held)
         if held is not None:
             self._leave(mention.id, held)
-        author = mention.author.key[:_LONGEST_KEY] if mention.author.key else None
+        author = mention.author.key[:LONGEST_KEY] if mention.author.key else None
         self._members[mention.id] = _Member(
             group, likeness, found, mention.revision.number, author, self._now, changed=True
         )
@@ -335,7 +302,7 @@ class _Batch:
             group = _Group(self._next, name, None, None, b"", (), None)
             self._next += 1
             self._groups[group.id] = self._named[name] = group
-        group.found(found, mention.author.key[:_LONGEST_KEY] if mention.author.key else None)
+        group.found(found, mention.author.key[:LONGEST_KEY] if mention.author.key else None)
         self._changed_groups[group.id] = group
         for key in found.bands:
             self._key(key, group)
@@ -358,7 +325,7 @@ class _Batch:
             row["digest"],
             row["skeleton"],
             row["signature"] or b"",
-            _unpacked(row["bands"] or b""),
+            unpacked(row["bands"] or b""),
             row["author"],
         )
         self._groups[group.id] = self._named[group.name] = group
@@ -366,11 +333,11 @@ class _Batch:
     def save(self) -> None:
         """Write what changed."""
         connection = self._connection
-        groups, members, keys = _table(CopyGroup), _table(CopyMember), _table(CopyKey)
+        groups, members = table(CopyGroup), table(CopyMember)
         if self._left.members:
             connection.execute(delete(members).where(members.c.mention_id.in_(sorted(self._left.members))))
         if self._changed_groups:
-            _upsert(connection, groups, "id", [group.row() for group in self._changed_groups.values()])
+            upsert(connection, groups, "id", [group.row() for group in self._changed_groups.values()])
         changed = [
             {
                 "mention_id": mention_id,
@@ -386,41 +353,16 @@ class _Batch:
             if held.changed
         ]
         if changed:
-            _upsert(connection, members, "mention_id", changed)
+            upsert(connection, members, "mention_id", changed)
         if self._new_keys:
-            added = insert_into(connection, keys).on_conflict_do_nothing()
-            connection.execute(added, [{"key": key, "group_id": group} for key, group in sorted(self._new_keys)])
-        if self._left.groups:
-            _tidy(connection, self._left.groups, self._left.skeletons)
-
-
-def _tidy(
-    connection: Connection, group_ids: Iterable[int], skeletons: Iterable[int], erased: Collection[int] = ()
-) -> None:
-    """After members left: groups without any go, and so does what nobody's text stands behind any more. Of ``erased``
-    groups the founding text must go, too, unless a member wrote the same."""
-    groups, members, keys = _table(CopyGroup), _table(CopyMember), _table(CopyKey)
-    held = {row["skeleton"] for row in _rows(connection, CopyMember, "skeleton", set(skeletons))}
-    for row in list(_rows(connection, CopyGroup, "id", set(group_ids))):
-        of_group = members.c.group_id == row["id"]
-        empty = connection.execute(select(members.c.mention_id).where(of_group).limit(1)).first() is None
-        same = select(members.c.digest).where(of_group, members.c.skeleton == row["skeleton"])
-        if empty or (row["id"] in erased and (digest := connection.execute(same.limit(1)).scalar()) is None):
-            gone = [(key, row["id"]) for key in (row["skeleton"], *_unpacked(row["bands"] or b"")) if key is not None]
-            connection.execute(delete(keys).where(tuple_(keys.c.key, keys.c.group_id).in_(gone)))
-        if empty:
-            connection.execute(delete(groups).where(groups.c.id == row["id"]))
-        elif row["id"] in erased:
-            kept = {} if digest is not None else dict.fromkeys(("skeleton", "signature", "bands"))
-            connection.execute(
-                update(groups).where(groups.c.id == row["id"]).values(author=None, digest=digest, **kept)
+            # Eleven rows a group: by the driver itself, as SQLAlchemy takes longer to prepare them than to write them.
+            mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+            connection.exec_driver_sql(
+                f"INSERT INTO copy_keys (key, group_id) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING",
+                sorted(self._new_keys),
             )
-    lost = sorted(set(skeletons) - held)
-    for start in range(0, len(lost), _CHUNK):
-        founding = select(groups.c.skeleton).where(groups.c.skeleton == keys.c.key, groups.c.id == keys.c.group_id)
-        connection.execute(
-            delete(keys).where(keys.c.key.in_(lost[start : start + _CHUNK]), ~founding.correlate(keys).exists())
-        )
+        if self._left.groups:
+            tidy(connection, self._left.groups, self._left.skeletons)
 
 
 def _names(mention: Mention, found: Fingerprint) -> tuple[str, str]:
@@ -432,29 +374,3 @@ def _lock(connection: Connection) -> None:
     # On SQLite the transaction's BEGIN IMMEDIATE already is that lock.
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-
-
-def _rows(connection: Connection, of: type[Base], column: str, values: Collection[Any]) -> Iterable[Mapping[str, Any]]:
-    found = _table(of)
-    wanted = sorted(values)
-    for start in range(0, len(wanted), _CHUNK):
-        some = select(found).where(found.c[column].in_(wanted[start : start + _CHUNK]))
-        yield from connection.execute(some).mappings()
-
-
-def _upsert(connection: Connection, into: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    statement = insert_into(connection, into)
-    changed = {c.name: statement.excluded[c.name] for c in into.columns if c.name != key}
-    connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed), list(rows))
-
-
-def _packed(bands: Sequence[int]) -> bytes:
-    return b"".join(band.to_bytes(8, "little", signed=True) for band in bands)
-
-
-def _unpacked(packed: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(packed[at : at + 8], "little", signed=True) for at in range(0, len(packed), 8))
-
-
-def _table(of: type[Base]) -> Table:
-    return cast(Table, of.__table__)

@@ -15,8 +15,6 @@ from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from ingest.default_reviews import is_default_review
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,11 +27,11 @@ MIN_GRAMS: Final = 9
 """With fewer different bigrams ("很好很好很好很好很好很好很好") a text is compared by its digests alone."""
 MAX_LENGTH: Final = 2_000
 """Letters that the signature is made of; digests are of the whole text."""
-THRESHOLD: Final = 0.6
+THRESHOLD: Final = 0.65
 """From this share of common bigrams on, texts are near-copies."""
 
 NUMBERS: Final = 96
-_BANDS: Final = 12
+_BANDS: Final = 10
 _ROWS: Final = 3
 _NOISE = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\d+")
@@ -76,9 +74,7 @@ def fingerprint(text: str) -> Fingerprint | None:
 
 
 def fingerprint_of(mention: Mention) -> Fingerprint | None:
-    """Of title and text: a 追评 is the author's own. None for what a platform filled in."""
-    if mention.empty_text or is_default_review(mention.text):
-        return None
+    """Of title and text: a 追评 is the author's own. (What a platform filled in is no text: ``empty_text``.)"""
     return fingerprint(f"{mention.title or ''}\n{mention.text}")
 
 

@@ -1,6 +1,6 @@
 """What is filtered, sorted and counted, as arrays: one slot a mention, in the order of document ids.
 
-A reader keeps one :class:`Columns` in memory and lets it catch up with the file before each query: about 70 bytes
+A reader keeps one :class:`Columns` in memory and lets it catch up with the file before each query: about 80 bytes
 a mention. A snapshot is never changed once it was handed out, so any number of threads may count on it meanwhile.
 """
 
@@ -10,6 +10,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,9 @@ NULL: Final = 0xFFFFFFFF
 """A count that is not known. Known counts are capped below it, far above what a query can ask for."""
 HAS: Final = {"media": 1, "append": 2, "reply": 4}
 
-_RECORD = struct.Struct("<qdIIIIiIIIIBBBBB")
+LIKENESS: Final = {"exact": 1, "near": 2, "template": 3}
+
+_RECORD = struct.Struct("<qdIIIIiIIIIBBBBBqB")
 _DTYPE = np.dtype(
     [
         ("created", "<i8"),
@@ -45,6 +48,8 @@ _DTYPE = np.dtype(
         ("intent", "u1"),
         ("rating", "u1"),
         ("has", "u1"),
+        ("group", "<i8"),  # a hash of its name, 0 for none
+        ("likeness", "u1"),
     ]
 )
 _RELOAD_AFTER_DEAD = 10_000
@@ -124,8 +129,20 @@ def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | Non
         (HAS["media"] if mention.media else 0)
         | (HAS["append"] if mention.appends else 0)
         | (HAS["reply"] if mention.seller_reply else 0),
+        0 if mention.group is None else name_code(mention.group),
+        LIKENESS[mention.likeness] if mention.likeness else 0,
     )
     return record, tags.to_bytes((tags.bit_length() + 7) // 8, "little") if tags else None
+
+
+def name_code(name: str) -> int:
+    """64 bits of a hash of a name: short to store, the same in every file."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+
+
+def padded(record: bytes) -> bytes:
+    """A record of an older file, which ends earlier: what it does not say is 0."""
+    return record.ljust(_RECORD.size, b"\0")
 
 
 def _count(value: int | None) -> int:

@@ -79,6 +79,7 @@ def _names(field: str) -> dict[str, str]:
 
 
 _SOURCES, _KINDS, _SENTIMENTS, _INTENTS, _FLAGS = map(_names, ("source", "kind", "sentiment", "intent", "flag"))
+_LIKENESS = _names("copies")
 
 
 def _beijing(instant: datetime) -> str:
@@ -98,6 +99,8 @@ _COLUMNS: Final[dict[str, Callable[[ClassifiedMention], Cell]]] = {
     "意图": lambda m: _INTENTS.get(m.analysis.intent, m.analysis.intent),
     "标签": lambda m: "；".join(opinion.tag for opinion in m.analysis.tags),
     "标记": lambda m: "；".join(_FLAGS.get(flag, flag) for flag in m.analysis.flags),
+    "相似": lambda m: _LIKENESS[m.likeness] if m.likeness else None,
+    "相似组": lambda m: m.group,
     "严重度": lambda m: m.analysis.severity,
     "评分": lambda m: m.rating,
     "产品": lambda m: m.product.name if m.product else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from ingest.analysis import Flag, Intent, SentimentLabel
+from ingest.analysis import Flag, Intent, Likeness, SentimentLabel
 from ingest.mention import Kind
 from search.ast import KeywordField, NumberField, Part
 
@@ -17,6 +17,7 @@ FIELD_ALIASES: Final = {
     "类型": "kind", "情感": "sentiment", "情绪": "sentiment", "意图": "intent",
     "标签": "tag", "标记": "flag", "产品": "product", "型号": "product",
     "地区": "region", "省份": "region", "作者": "author", "编号": "id",
+    "相似组": "group", "相似": "copies", "重复": "copies",
     "评分": "rating", "星级": "rating", "点赞": "likes", "回复数": "replies", "评论数": "replies",
     "分享": "shares", "转发": "shares", "浏览": "views", "阅读": "views",
     "严重度": "severity", "严重": "severity", "自": "since", "从": "since", "至": "until", "到": "until",
@@ -29,6 +30,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "sentiment": get_args(SentimentLabel),
     "intent": get_args(Intent),
     "flag": get_args(Flag),
+    "copies": ("yes", "no", *get_args(Likeness)),
     "has": get_args(Part),
 }
 """Fields with a closed list of values (``source`` also takes ``import:<name>``)."""
@@ -51,6 +53,10 @@ VALUE_ALIASES: Final[dict[str, dict[str, str]]] = {
         "空": "empty", "默认评价": "default_review", "默认好评": "default_review", "广告": "advertisement",
         "模板": "template", "跑题": "off_topic", "无关": "off_topic", "反讽": "sarcasm", "安全": "safety",
         "存疑": "unsure", "拿不准": "unsure",
+    },
+    "copies": {
+        "是": "yes", "有": "yes", "否": "no", "不是": "no", "照抄": "exact", "原样": "exact", "近似": "near",
+        "套用": "template", "模板": "template",
     },
     "has": {
         "图": "media", "图片": "media", "视频": "media", "图文": "media", "追评": "append", "追加": "append",

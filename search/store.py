@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ingest.errors import ConfigError, ContractError, Permanent, Retryable
+from search.columns import padded
 from search.grams import TOKENIZER
 from search.packing import DICTIONARY, Damage
 
 APPLICATION_ID: Final = 0x53576978
 """``PRAGMA application_id`` of our files: "SWix"."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2: records of columns are longer. A file of version 1 is brought up to date where it lies."""
 BUSY_TIMEOUT_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 16_384
@@ -178,12 +180,20 @@ class Store:
             self._create(connection)
         elif application != APPLICATION_ID:
             raise ConfigError(f"{self.path} 是别的程序的数据库，不是索引文件。请换一个路径")
+        elif version == 1:
+            self._upgrade(connection)
         elif version != SCHEMA_VERSION:
             raise ConfigError(
                 f"索引文件 {self.path} 的格式版本是 {version}，这个程序要的是 {SCHEMA_VERSION}。"
                 "请换用写它的那个版本，或把它移走后重新启动，由事件日志重建"
             )
         connection.execute("COMMIT")
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """From version 1, in the running transaction: new columns say nothing of what was stored before."""
+        connection.create_function("padded", 1, padded, deterministic=True)
+        connection.execute("UPDATE columns SET record = padded(record)")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _create(self, connection: sqlite3.Connection) -> None:
         try:

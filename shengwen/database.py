@@ -28,7 +28,7 @@ def metadata() -> MetaData:
         "alerts.tables",
         "classify.corrections",
         "crawlers.ledger",
-        "ingest.copies",
+        "ingest.copy_tables",
         "shengwen.lease",
         "shengwen.web.users",
         "shengwen.web.saved",

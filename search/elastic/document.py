@@ -141,6 +141,8 @@ def _derived(mention: ClassifiedMention) -> dict[str, Any]:
         "intent": [analysis.intent],
         "region": [] if mention.region is None else [mention.region],
         "author": [] if mention.author.key is None else [mention.author.key],
+        "group": [] if mention.group is None else [mention.group],
+        "likeness": [] if mention.likeness is None else [mention.likeness],
         "flag": list(dict.fromkeys(analysis.flags)),
         "tag": tag_names,
         "tag_key": list(dict.fromkeys(key for tag in tag_names for key in tag_keys(tag))),

@@ -21,7 +21,7 @@ from ingest.errors import ConfigError
 from search.elastic.config import ElasticSettings
 from search.elastic.tokens import GAP
 
-MAPPING_VERSION: Final = 1
+MAPPING_VERSION: Final = 2
 """Of the derived fields and the mapping. Raise it when either changes: ``shengwen reindex`` then fills new indices."""
 MAX_KEYWORD_BYTES: Final = 32_766
 """Lucene's limit for one value of a keyword field, in UTF-8."""
@@ -52,6 +52,8 @@ _PROPERTIES: Final[dict[str, Any]] = {
     "intent": _KEYWORD,
     "region": _KEYWORD,
     "author": _KEYWORD,
+    "group": _KEYWORD,
+    "likeness": _KEYWORD,
     "flag": _KEYWORD,
     "tag": _KEYWORD,
     "tag_key": _KEYWORD,  # folded: the tag, its group, its bare name

@@ -24,6 +24,7 @@ KINDS: Final = {
 }  # fmt: skip
 SENTIMENTS: Final = {"negative": "负面", "neutral": "中性", "positive": "正面"}
 INTENTS: Final = {"complaint": "投诉", "suggestion": "建议", "question": "咨询", "praise": "表扬", "other": "其他"}
+COPIES: Final = {"exact": "照抄", "near": "近似", "template": "套用", "yes": "是", "no": "否"}
 FLAGS: Final = {
     "empty": "空评价", "default_review": "默认评价", "advertisement": "广告", "template": "模板", "off_topic": "无关",
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
@@ -215,6 +216,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "sentiment_name": _named(SENTIMENTS),
     "intent_name": _named(INTENTS),
     "flag_name": _named(FLAGS),
+    "likeness_name": _named(COPIES),
     "alert_kind": _named(ALERT_KINDS),
     "alert_state": _named(ALERT_STATES),
     "verdict_name": _named(VERDICTS),
