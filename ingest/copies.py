@@ -5,9 +5,9 @@ A group is named after the mention that founded it. The first mention of a text 
 * its text is the same but for digits, case, width, punctuation and white space (always, whatever the order), or
 * it shares enough bigrams with the *founding* text (:mod:`ingest.likeness`): groups are stars, they do not chain.
 
-What was told once stays, whoever asks, however often and in whatever order, until the text itself is edited (or was not
-collected for :data:`REMEMBERED`). It is decided under one lock, so any number of workers found one group, not two. Which
-of two near texts comes first, and so founds, is the order of arrival: everybody afterwards is told the same.
+What was told once stays, whoever asks, however often and in whatever order, until the text itself is edited (or was
+not collected for :data:`REMEMBERED`). It is decided under one lock, so any number of workers found one group, not two.
+Which of two near texts comes first, and so founds, is the order of arrival: everybody afterwards is told the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from sqlalchemy import (
 from ingest.analysis import ClassifiedMention, Likeness
 from ingest.clock import Clock
 from ingest.copy_tables import (
-    CHUNK,
     LONGEST_KEY,
     CopyGroup,
     CopyKey,
@@ -49,6 +48,7 @@ REMEMBERED: Final = timedelta(days=90)
 """A fingerprint goes when its mention was not collected for so long."""
 _CANDIDATES: Final = 24
 """So many groups are compared with one text, those with most bands in common first."""
+_PRUNED_AT_ONCE: Final = 500
 _LOCK: Final = 0x5348_454E_434F_5059
 
 M = TypeVar("M", bound=Mention)
@@ -105,6 +105,8 @@ class Copies:
 
         An older revision than was told of before changes nothing, and is told what the newer one was.
         """
+        if not mentions:
+            return []
         prints = [fingerprint_of(mention) for mention in mentions]
         with state_errors(), self._engine.begin() as connection:
             _lock(connection)
@@ -115,11 +117,10 @@ class Copies:
 
     def grouped(self, mentions: Sequence[ClassifiedMention]) -> list[ClassifiedMention]:
         """The mentions with their groups. What the classifier took for a default review has none."""
-        texts = [m for m in mentions if "default_review" not in m.analysis.flags]
-        told = dict(zip([m.id for m in texts], self.tell(texts), strict=True)) if texts else {}
+        told = iter(self.tell([m for m in mentions if "default_review" not in m.analysis.flags]))
         done = []
         for mention in mentions:
-            found = told.get(mention.id) if "default_review" not in mention.analysis.flags else None
+            found = None if "default_review" in mention.analysis.flags else next(told)
             group, likeness = (found.group, found.likeness) if found else (None, None)
             done.append(mention.model_copy(update={"group": group, "likeness": likeness}))
         return done
@@ -150,23 +151,19 @@ class Copies:
                 gone = connection.execute(
                     select(members.c.mention_id, members.c.group_id, members.c.skeleton)
                     .where(members.c.seen_at < old)
-                    .limit(CHUNK)
+                    .limit(_PRUNED_AT_ONCE)
                 ).all()
                 connection.execute(delete(members).where(members.c.mention_id.in_([row.mention_id for row in gone])))
                 tidy(connection, [row.group_id for row in gone], [row.skeleton for row in gone])
             pruned += len(gone)
-            if len(gone) < CHUNK:
+            if len(gone) < _PRUNED_AT_ONCE:
                 return pruned
 
     def counts(self) -> tuple[int, int]:
         """Groups that have copies, and the mentions in them."""
         members = table(CopyMember)
-        sizes = (
-            select(func.count(members.c.mention_id).label("n"))
-            .group_by(members.c.group_id)
-            .having(func.count() > 1)
-            .subquery()
-        )
+        many = func.count(members.c.mention_id)
+        sizes = select(many.label("n")).group_by(members.c.group_id).having(many > 1).subquery()
         with state_errors(), self._engine.connect() as connection:
             groups, mentions = connection.execute(
                 select(func.count(), func.coalesce(func.sum(sizes.c.n), 0)).select_from(sizes)
@@ -214,9 +211,10 @@ class _Batch:
         self._changed_groups: dict[int, _Group] = {}
         self._left = _Left()
         members = list(rows(connection, CopyMember, "mention_id", {m.id for m in mentions}))
-        # Of what is told already, only the fingerprint's change would need to be looked up.
         known = {row["mention_id"]: row["digest"] for row in members}
-        fresh = [(m, f) for m, f in zip(mentions, prints, strict=True) if f is not None and known.get(m.id) != f.digest]
+        changed = {m.id for m, f in zip(mentions, prints, strict=True) if known.get(m.id) != (f.digest if f else None)}
+        # What was told already is not looked up again.
+        fresh = [(m, f) for m, f in zip(mentions, prints, strict=True) if f is not None and m.id in changed]
         for row in rows(connection, CopyKey, "key", {k for _, f in fresh for k in (f.skeleton, *f.bands)}):
             self._keys.setdefault(row["key"], []).append(row["group_id"])
         wanted = {row["group_id"] for row in members} | {one for _, f in fresh for one in self._near(f)}
@@ -358,7 +356,7 @@ class _Batch:
             # Eleven rows a group: by the driver itself, as SQLAlchemy takes longer to prepare them than to write them.
             mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
             connection.exec_driver_sql(
-                f"INSERT INTO copy_keys (key, group_id) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING",
+                f"INSERT INTO copy_keys (key, group_id) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING",  # noqa: S608
                 sorted(self._new_keys),
             )
         if self._left.groups:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, Connection, Index, LargeBinary, String, Table, delete, select, tuple_, update
+from sqlalchemy import BigInteger, Connection, Index, LargeBinary, RowMapping, String, Table, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ingest.state import Base, UtcDateTime, insert_into
@@ -62,19 +62,18 @@ def tidy(
     groups, members, keys = table(CopyGroup), table(CopyMember), table(CopyKey)
     held = {row["skeleton"] for row in rows(connection, CopyMember, "skeleton", set(skeletons))}
     for row in list(rows(connection, CopyGroup, "id", set(group_ids))):
-        of_group = members.c.group_id == row["id"]
-        empty = connection.execute(select(members.c.mention_id).where(of_group).limit(1)).first() is None
-        same = select(members.c.digest).where(of_group, members.c.skeleton == row["skeleton"])
-        if empty or (row["id"] in erased and (digest := connection.execute(same.limit(1)).scalar()) is None):
-            gone = [(key, row["id"]) for key in (row["skeleton"], *unpacked(row["bands"] or b"")) if key is not None]
-            connection.execute(delete(keys).where(tuple_(keys.c.key, keys.c.group_id).in_(gone)))
+        group = row["id"]
+        left = select(members.c.digest).where(members.c.group_id == group).order_by(members.c.digest).limit(1)
+        empty = connection.execute(left).first() is None
+        same = connection.execute(left.where(members.c.skeleton == row["skeleton"])).scalar()
+        if empty or (group in erased and same is None):
+            gone = [key for key in (row["skeleton"], *unpacked(row["bands"] or b"")) if key is not None]
+            connection.execute(delete(keys).where(keys.c.group_id == group, keys.c.key.in_(gone)))
         if empty:
-            connection.execute(delete(groups).where(groups.c.id == row["id"]))
-        elif row["id"] in erased:
-            kept = {} if digest is not None else dict.fromkeys(("skeleton", "signature", "bands"))
-            connection.execute(
-                update(groups).where(groups.c.id == row["id"]).values(author=None, digest=digest, **kept)
-            )
+            connection.execute(delete(groups).where(groups.c.id == group))
+        elif group in erased:
+            lost_text = dict.fromkeys(("skeleton", "signature", "bands")) if same is None else {}
+            connection.execute(update(groups).where(groups.c.id == group).values(author=None, digest=same, **lost_text))
     lost = sorted(set(skeletons) - held)
     for start in range(0, len(lost), CHUNK):
         founding = select(groups.c.skeleton).where(groups.c.skeleton == keys.c.key, groups.c.id == keys.c.group_id)
@@ -83,7 +82,8 @@ def tidy(
         )
 
 
-def rows(connection: Connection, of: type[Base], column: str, values: Collection[Any]) -> Iterable[Mapping[str, Any]]:
+def rows(connection: Connection, of: type[Base], column: str, values: Collection[Any]) -> Iterable[RowMapping]:
+    """The rows whose column has one of the values."""
     found = table(of)
     wanted = sorted(values)
     for start in range(0, len(wanted), CHUNK):
@@ -92,18 +92,22 @@ def rows(connection: Connection, of: type[Base], column: str, values: Collection
 
 
 def upsert(connection: Connection, into: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert whole rows, in place of those with the same key."""
     statement = insert_into(connection, into)
     changed = {c.name: statement.excluded[c.name] for c in into.columns if c.name != key}
     connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed), list(rows))
 
 
 def packed(bands: Sequence[int]) -> bytes:
+    """Bands as one value."""
     return b"".join(band.to_bytes(8, "little", signed=True) for band in bands)
 
 
 def unpacked(packed: bytes) -> tuple[int, ...]:
+    """What :func:`packed` packed."""
     return tuple(int.from_bytes(packed[at : at + 8], "little", signed=True) for at in range(0, len(packed), 8))
 
 
 def table(of: type[Base]) -> Table:
+    """A model's table."""
     return cast(Table, of.__table__)

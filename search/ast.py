@@ -121,7 +121,8 @@ class Is(Node):
     """A keyword field has this value.
 
     * ``source``: equal; ``import`` stands for every ``import:<name>``.
-    * ``kind``, ``sentiment``, ``intent``, ``region``, ``author``, ``id``, ``group``: equal. ``flag``: one of the flags is equal.
+    * ``kind``, ``sentiment``, ``intent``, ``region``, ``author``, ``id``, ``group``: equal.
+    * ``flag``: one of the flags is equal.
     * ``tag``: one of the tags, its group or its bare name is equal after folding.
     * ``product``: the id or the SKU is equal, or the name contains it after folding. With ``exact`` the product's
       label (name, else id, else SKU: the value of the facet) is equal.

@@ -72,7 +72,7 @@ def merged(slots: Array, keys: Keys, groups: Array) -> tuple[Array, Mapping[int,
     several = (counts > 1) & (found != 0)
     crowded = several[place]
     alike = ordered(slots[crowded], keys)
-    kinds, first_places, sizes = np.unique(groups[alike], return_index=True, return_counts=True)
+    _, first_places, sizes = np.unique(groups[alike], return_index=True, return_counts=True)
     leaders = alike[first_places]
     kept = np.sort(np.concatenate((slots[~crowded], leaders)))
     return kept, dict(zip(leaders.tolist(), sizes.tolist(), strict=True))

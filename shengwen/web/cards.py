@@ -91,10 +91,15 @@ def make_card(
         ticket=ticket,
         correction=correction,
         alike=hit.group_size - 1,
-        alike_query=added(query if hit.group_size > 1 else "", str(Is("group", mention.group)))
-        if mention.group
-        else "",
+        alike_query=_alike_query(hit, query),
     )
+
+
+def _alike_query(hit: Hit, query: str) -> str:
+    """What shows the rest of its group: of the results, where they are merged."""
+    if hit.mention.group is None:
+        return ""
+    return added(query if hit.group_size > 1 else "", str(Is("group", hit.mention.group)))
 
 
 def make_cards(

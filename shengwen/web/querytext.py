@@ -26,12 +26,8 @@ FIELDS = {
     "replies": "回复数", "shares": "分享", "views": "浏览", "severity": "严重度", "since": "从", "until": "到",
 }  # fmt: skip
 _VALUES: dict[str, dict[str, str]] = {
-    "kind": KINDS,
-    "sentiment": SENTIMENTS,
-    "intent": INTENTS,
-    "flag": FLAGS,
-    "copies": COPIES,
-}
+    "kind": KINDS, "sentiment": SENTIMENTS, "intent": INTENTS, "flag": FLAGS, "copies": COPIES,
+}  # fmt: skip
 _PARTS = {"media": "有图或视频", "append": "有追评", "reply": "有商家回复"}
 _BACK = re.compile("([0-9]{1,5})([dhw])")
 _BACK_UNITS = {"d": "天", "h": "小时", "w": "周"}
