@@ -8,11 +8,13 @@ import orjson
 from pydantic import Field, ValidationError
 
 from ingest.errors import Poison
-from ingest.mention import MAX_COUNT, Frozen, Mention, poison_from
+from ingest.mention import MAX_COUNT, Frozen, Mention, Word, poison_from
 
 SentimentLabel = Literal["negative", "neutral", "positive"]
 Intent = Literal["complaint", "suggestion", "question", "praise", "other"]
 Flag = Literal["empty", "default_review", "advertisement", "template", "off_topic", "sarcasm", "safety", "unsure"]
+Likeness = Literal["exact", "near", "template"]
+"""Of a text to its group's first: the same words; much the same; the same but for numbers in it."""
 Position = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 
@@ -54,9 +56,16 @@ class Analysis(Frozen):
 
 
 class ClassifiedMention(Mention):
-    """A mention with its analysis: what ``mentions.classified`` carries and the index stores."""
+    """A mention with its analysis: what ``mentions.classified`` carries and the index stores.
+
+    ``group``: the mention that first said the same, by id (its own id if it was the first); null for what is too short
+    to be a copy, and in records of older versions. ``likeness`` to that first one, null for itself. See
+    :mod:`ingest.copies`.
+    """
 
     analysis: Analysis
+    group: Word | None = Field(default=None, max_length=340)
+    likeness: Likeness | None = None
 
 
 def classified(mention: Mention, analysis: Analysis) -> ClassifiedMention:
@@ -79,6 +88,7 @@ __all__ = [
     "ClassifiedMention",
     "Flag",
     "Intent",
+    "Likeness",
     "Poison",
     "Sentiment",
     "SentimentLabel",

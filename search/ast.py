@@ -18,7 +18,20 @@ from typing import Literal
 from ingest.clock import BEIJING
 
 KeywordField = Literal[
-    "source", "kind", "sentiment", "intent", "tag", "flag", "product", "region", "about", "matched", "author", "id"
+    "source",
+    "kind",
+    "sentiment",
+    "intent",
+    "tag",
+    "flag",
+    "product",
+    "region",
+    "about",
+    "matched",
+    "author",
+    "id",
+    "group",
+    "copies",
 ]
 NumberField = Literal["rating", "likes", "replies", "shares", "views", "severity"]
 Part = Literal["media", "append", "reply"]
@@ -121,12 +134,14 @@ class Is(Node):
     """A keyword field has this value.
 
     * ``source``: equal; ``import`` stands for every ``import:<name>``.
-    * ``kind``, ``sentiment``, ``intent``, ``region``, ``about``, ``author``, ``id``: equal. ``flag``: one of the flags
-      is equal.
+    * ``kind``, ``sentiment``, ``intent``, ``region``, ``about``, ``author``, ``id``, ``group``: equal. ``flag``: one of
+      the flags is equal.
     * ``matched``: one of the brand file's words found in it is equal after folding; ``*`` is any of them.
     * ``tag``: one of the tags, its group or its bare name is equal after folding.
     * ``product``: the id or the SKU is equal, or the name contains it after folding. With ``exact`` the product's
       label (name, else id, else SKU: the value of the facet) is equal.
+    * ``copies``: ``yes`` is a copy of an earlier mention in any way, ``exact``, ``near`` or ``template`` in this one;
+      ``no`` is none: alone, or the first of its group.
     """
 
     field: KeywordField

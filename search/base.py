@@ -37,6 +37,8 @@ class Delivery:
 class Hit:
     """``copies``: one, and one more for each ``duplicate`` of it.
 
+    ``group_size``: how many results of the same query are of its group, itself among them; 1 unless the search merges.
+
     ``highlights``: [start, end) character ranges of the matched words, in order and free of overlaps, by field
     ("title", "text", "appends.0", ...).
     """
@@ -44,15 +46,21 @@ class Hit:
     mention: ClassifiedMention
     copies: int = 1
     highlights: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    group_size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """``total`` is exact. ``cursor`` fetches the next page, null at the end."""
+    """``total`` is exact. ``cursor`` fetches the next page, null at the end.
+
+    ``groups``, where the search merges: how many hits all pages have together, exactly; a mention that is in no group
+    counts as one of its own. ``total`` counts mentions all the same.
+    """
 
     hits: Sequence[Hit]
     total: int
     cursor: str | None = None
+    groups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,19 @@ class Index(ABC):
         """
 
     @abstractmethod
-    def search(self, query: Node, *, sort: Sort = "newest", limit: int = 20, cursor: str | None = None) -> Results:
+    def search(
+        self,
+        query: Node,
+        *,
+        sort: Sort = "newest",
+        limit: int = 20,
+        cursor: str | None = None,
+        merge: bool = False,
+    ) -> Results:
         """One page of results. Ties are broken by a fixed order, so pages neither overlap nor leave gaps.
+
+        ``merge`` shows of every group (:attr:`ClassifiedMention.group`) one hit: the one that, of those that match,
+        comes first in the order asked for. So a group whose founder does not match is shown all the same.
 
         ``relevance`` is :func:`search.memory.relevance`, then newest; ``likes`` and ``severity`` then newest.
         Raises UserError for a cursor that is not of this index and sort.

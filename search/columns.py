@@ -1,6 +1,6 @@
 """What is filtered, sorted and counted, as arrays: one slot a mention, in the order of document ids.
 
-A reader keeps one :class:`Columns` in memory and lets it catch up with the file before each query: about 70 bytes
+A reader keeps one :class:`Columns` in memory and lets it catch up with the file before each query: about 80 bytes
 a mention. A snapshot is never changed once it was handed out, so any number of threads may count on it meanwhile.
 """
 
@@ -10,6 +10,7 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -26,7 +27,9 @@ NULL: Final = 0xFFFFFFFF
 """A count that is not known. Known counts are capped below it, far above what a query can ask for."""
 HAS: Final = {"media": 1, "append": 2, "reply": 4}
 
-_RECORD = struct.Struct("<qdIIIIiIIIIBBBBBB")
+LIKENESS: Final = {"exact": 1, "near": 2, "template": 3}
+
+_RECORD = struct.Struct("<qdIIIIiIIIIBBBBBBqB")
 _DTYPE = np.dtype(
     [
         ("created", "<i8"),
@@ -46,6 +49,8 @@ _DTYPE = np.dtype(
         ("rating", "u1"),
         ("has", "u1"),
         ("about", "u1"),
+        ("group", "<i8"),  # a hash of its name, 0 for none
+        ("likeness", "u1"),
     ]
 )
 SETS: Final[tuple[Literal["tag", "matched"], ...]] = ("tag", "matched")
@@ -127,6 +132,8 @@ def encode(mention: ClassifiedMention, codes: Codes) -> tuple[bytes, bytes | Non
         | (HAS["append"] if mention.appends else 0)
         | (HAS["reply"] if mention.seller_reply else 0),
         codes("about", mention.matched.about),
+        0 if mention.group is None else name_code(mention.group),
+        LIKENESS[mention.likeness] if mention.likeness else 0,
     )
     tags = _bits("tag", (opinion.tag for opinion in analysis.tags), codes)
     return record, tags, _bits("matched", mention.matched.all_words, codes)
@@ -137,6 +144,11 @@ def _bits(dimension: str, values: Iterable[str], codes: Codes) -> bytes | None:
     for value in values:
         bits |= 1 << (codes(dimension, value) - 1)
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little") if bits else None
+
+
+def name_code(name: str) -> int:
+    """64 bits of a hash of a name: short to store, the same in every file."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
 def _count(value: int | None) -> int:

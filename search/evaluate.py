@@ -6,23 +6,17 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from search.ast import And, Between, Everything, Has, Is, Near, Node, Not, Or, Since, Until, Word
-from search.columns import HAS, NULL, Array, Columns, Mask, product_of
+from search.columns import HAS, LIKENESS, NULL, Array, Columns, Mask, name_code, product_of
 from search.grams import match_expression
-from search.memory import ANY, TITLE_WEIGHT, epoch_ms, product_is, source_is, tag_keys
+from search.memory import ANY, TITLE_WEIGHT, copies_is, epoch_ms, product_is, source_is, tag_keys
 from search.normalise import fold
 
 _CACHE_BYTES = 64 << 20
-
-
-def author_code(key: str) -> int:
-    """64 bits of a hash of the author's key: short to store, the same in every file."""
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +176,14 @@ class Evaluation:
                 bits = sum(1 << (code - 1) for code in codes)
                 return np.asarray((self._columns["flags"] & np.uint32(bits)) != 0)
             case "author":
-                return self._selected("SELECT docid FROM docs WHERE author = ?", author_code(value))
+                return self._selected("SELECT docid FROM docs WHERE author = ?", name_code(value))
             case "id":
                 return self._selected("SELECT docid FROM mentions WHERE id = ?", value)
+            case "group":
+                return np.asarray(self._columns["group"] == name_code(value))
+            case "copies":
+                kinds = np.array([copies_is(value, likeness) for likeness in (None, *LIKENESS)], np.bool_)
+                return np.asarray(kinds[self._columns["likeness"]])
             case "source":
                 wanted = [source_is(value, source) for source in self._terms("source")]
             case "product":

@@ -78,8 +78,8 @@ def _names(field: str) -> dict[str, str]:
     return names
 
 
-_SOURCES, _KINDS, _SENTIMENTS, _INTENTS, _FLAGS, _ABOUTS = map(
-    _names, ("source", "kind", "sentiment", "intent", "flag", "about")
+_SOURCES, _KINDS, _SENTIMENTS, _INTENTS, _FLAGS, _ABOUTS, _LIKENESS = map(
+    _names, ("source", "kind", "sentiment", "intent", "flag", "about", "copies")
 )
 
 
@@ -102,6 +102,8 @@ _COLUMNS: Final[dict[str, Callable[[ClassifiedMention], Cell]]] = {
     "标记": lambda m: "；".join(_FLAGS.get(flag, flag) for flag in m.analysis.flags),
     "谈的是": lambda m: _ABOUTS.get(m.matched.about, m.matched.about),
     "匹配词": lambda m: "；".join(m.matched.all_words),
+    "相似": lambda m: _LIKENESS[m.likeness] if m.likeness else None,
+    "相似组": lambda m: m.group,
     "严重度": lambda m: m.analysis.severity,
     "评分": lambda m: m.rating,
     "产品": lambda m: m.product.name if m.product else None,

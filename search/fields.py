@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from ingest.analysis import Flag, Intent, SentimentLabel
+from ingest.analysis import Flag, Intent, Likeness, SentimentLabel
 from ingest.mention import About, Kind
 from search.ast import KeywordField, NumberField, Part
 
@@ -18,6 +18,7 @@ FIELD_ALIASES: Final = {
     "标签": "tag", "标记": "flag", "产品": "product", "型号": "product",
     "地区": "region", "省份": "region", "作者": "author", "编号": "id",
     "关于": "about", "谈的是": "about", "匹配": "matched", "匹配词": "matched", "命中": "matched",
+    "相似组": "group", "相似": "copies", "重复": "copies",
     "评分": "rating", "星级": "rating", "点赞": "likes", "回复数": "replies", "评论数": "replies",
     "分享": "shares", "转发": "shares", "浏览": "views", "阅读": "views",
     "严重度": "severity", "严重": "severity", "自": "since", "从": "since", "至": "until", "到": "until",
@@ -31,6 +32,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "intent": get_args(Intent),
     "flag": get_args(Flag),
     "about": get_args(About),
+    "copies": ("yes", "no", *get_args(Likeness)),
     "has": get_args(Part),
 }
 """Fields with a closed list of values (``source`` also takes ``import:<name>``)."""
@@ -57,6 +59,10 @@ VALUE_ALIASES: Final[dict[str, dict[str, str]]] = {
     "about": {
         "本品牌": "own", "自己": "own", "我们": "own", "竞品": "rival", "对手": "rival", "竞争对手": "rival",
         "同名": "excluded", "排除": "excluded", "未提及": "none", "不明": "none",
+    },
+    "copies": {
+        "是": "yes", "有": "yes", "否": "no", "不是": "no", "照抄": "exact", "原样": "exact", "近似": "near",
+        "套用": "template", "模板": "template",
     },
     "has": {
         "图": "media", "图片": "media", "视频": "media", "图文": "media", "追评": "append", "追加": "append",

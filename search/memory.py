@@ -182,6 +182,14 @@ def _is(node: Is, subject: Subject) -> bool:
             return mention.author.key == value
         case "id":
             return mention.id == value
+        case "group":
+            return mention.group == value
+        case "copies":
+            return copies_is(value, mention.likeness)
+
+
+def copies_is(value: str, likeness: str | None) -> bool:
+    return value == "no" if likeness is None else value in ("yes", likeness)
 
 
 def source_is(value: str, source: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -59,6 +60,22 @@ def first(slots: Array, keys: Keys, limit: int) -> Array:
         limit -= len(above)
         slots = slots[values == threshold]
     return ordered(np.concatenate([*taken, slots[:limit]]), keys)
+
+
+def merged(slots: Array, keys: Keys, groups: Array) -> tuple[Array, Mapping[int, int]]:
+    """Rising slots without those of whose group another one comes earlier in order; slot -> size of the larger groups.
+
+    ``groups`` is by slot, 0 for none.
+    """
+    codes = groups[slots]
+    found, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    several = (counts > 1) & (found != 0)
+    crowded = several[place]
+    alike = ordered(slots[crowded], keys)
+    _, first_places, sizes = np.unique(groups[alike], return_index=True, return_counts=True)
+    leaders = alike[first_places]
+    kept = np.sort(np.concatenate((slots[~crowded], leaders)))
+    return kept, dict(zip(leaders.tolist(), sizes.tolist(), strict=True))
 
 
 def after(slots: Array, keys: Keys, cursor: tuple[float, ...]) -> Array:

@@ -6,11 +6,11 @@
   standing by themselves are the operators; full-width punctuation is accepted everywhere.
 * ``"…"`` takes spaces and operators literally (``\\"`` is a quote, ``\\\\`` a backslash); ``"a b"~5``
   is a proximity.
-* Fields: ``source kind sentiment intent tag flag product region about matched author id`` (a list ``jd,tmall`` means
-  any of them; ``product:=…`` is the exact label, ``matched:*`` any word of the brand file), ``rating likes replies
-  shares views severity`` (``3``, ``>=3``, ``1..3``, ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``, ``今天``,
-  ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day includes that day), ``has:media|append|reply``. Field names and
-  values may be Chinese: ``情感:负面``.
+* Fields: ``source kind sentiment intent tag flag product region about matched author id group`` (a list ``jd,tmall``
+  means any of them; ``product:=…`` is the exact label, ``matched:*`` any word of the brand file), ``rating likes
+  replies shares views severity`` (``3``, ``>=3``, ``1..3``, ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``, ``今天``,
+  ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day includes that day), ``has:media|append|reply``,
+  ``copies:yes|no|exact|near|template``. Field names and values may be Chinese: ``情感:负面``.
 * The empty query matches everything.
 
 The nodes and their exact meaning are in :mod:`search.ast`.
@@ -58,7 +58,9 @@ MAX_DISTANCE = 50
 MAX_NUMBER = 4_000_000_000
 """Largest number that a field is compared with; larger counts are all the same to every index."""
 
-_LISTABLE = frozenset({"source", "kind", "sentiment", "intent", "tag", "flag", "region", "about", "matched", "has"})
+_LISTABLE = frozenset(
+    {"source", "kind", "sentiment", "intent", "tag", "flag", "region", "about", "matched", "has", "copies"}
+)
 _SEPARATORS = re.compile("[,，、]")
 _NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,4})?)(万|w|亿)?")
 _FACTORS = {"万": 10_000, "w": 10_000, "亿": 100_000_000}

@@ -26,7 +26,7 @@ from search.evaluate import Evaluation, PostingsCache
 from search.facets import count_steps, summarise
 from search.highlight import highlights
 from search.packing import Packer
-from search.paging import Keys, after, first, ordered, read_cursor, sort_keys, write_cursor
+from search.paging import Keys, after, first, merged, ordered, read_cursor, sort_keys, write_cursor
 from search.store import Store, Synchronous
 from search.writer import Batch
 
@@ -61,7 +61,15 @@ class SqliteIndex(Index):
         with self._batch() as (batch, _):
             return batch.apply(deliveries)
 
-    def search(self, query: Node, *, sort: Sort = "newest", limit: int = 20, cursor: str | None = None) -> Results:
+    def search(
+        self,
+        query: Node,
+        *,
+        sort: Sort = "newest",
+        limit: int = 20,
+        cursor: str | None = None,
+        merge: bool = False,
+    ) -> Results:
         if limit < 0:
             raise UserError("每页条数不能是负数")
         key = read_cursor(cursor, sort) if cursor else None
@@ -70,17 +78,22 @@ class SqliteIndex(Index):
             slots = evaluation.slots(query)
             total = len(slots)
             keys = _keys(evaluation, columns, query, sort)
+            sizes: Mapping[int, int] = {}
+            if merge:
+                slots, sizes = merged(slots, keys, columns["group"])
+            groups = len(slots) if merge else None
             rest = slots if key is None else after(slots, keys, key)
             page = first(rest, keys, limit)
             docids = columns.docids[page].tolist()
+            alike = [sizes.get(slot, 1) for slot in page.tolist()]
             mentions = self._fetch(connection, docids)
             copies = _copies(connection, [mention.id for mention in mentions.values()])
         hits = [
-            Hit(mention, copies[mention.id], highlights(query, mention))
-            for mention in (mentions[docid] for docid in docids)
+            Hit(mention, copies[mention.id], highlights(query, mention), size)
+            for mention, size in zip((mentions[docid] for docid in docids), alike, strict=True)
         ]
         more = 0 < len(page) < len(rest)
-        return Results(hits, total, write_cursor(sort, keys, page[-1]) if more else None)
+        return Results(hits, total, write_cursor(sort, keys, page[-1]) if more else None, groups)
 
     def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:
         with self._snapshot() as (connection, columns):

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x53576978
 """``PRAGMA application_id`` of our files: "SWix"."""
 SCHEMA_VERSION: Final = 2
+"""2: whom a mention is about, its matched words, its group. A file of version 1 is brought up to date where it lies."""
 BUSY_TIMEOUT_MS: Final = 30_000
 _WRITER_CACHE_KIB: Final = 65_536
 _READER_CACHE_KIB: Final = 16_384

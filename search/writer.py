@@ -15,8 +15,7 @@ from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import Poison
 from ingest.mention import Mention
 from search.base import Delivery, Outcome
-from search.columns import INSERT, Codes, encode
-from search.evaluate import author_code
+from search.columns import INSERT, Codes, encode, name_code
 from search.grams import tokens, tokens_apart
 from search.memory import epoch_ms
 from search.packing import Packer
@@ -251,7 +250,7 @@ def _tokens(mention: Mention) -> tuple[str, str, str]:
 
 
 def _author(mention: Mention) -> int | None:
-    return author_code(mention.author.key) if mention.author.key is not None else None
+    return name_code(mention.author.key) if mention.author.key is not None else None
 
 
 def _id_hash(mention_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is done by the clock beside the stages: the alert tick, delivery, trimming the log.
+"""What is done by the clock beside the stages: the alert tick, delivery, trimming the log and the fingerprints.
 
 Delivery may be shared by any number of processes. The tick (spikes, deadlines, reminders) and trimming are done by the
 one process that holds the lease; the others stand by.
@@ -76,3 +76,4 @@ class Chores:
         before = self._rooms.clock.now() - timedelta(days=self._rooms.settings.schedule.log_days)
         for topic in set(STAGES.values()):
             self._rooms.log.trim(topic, before)
+        self._rooms.copies.prune()

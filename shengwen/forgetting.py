@@ -16,8 +16,8 @@ M = TypeVar("M", bound=Mention)
 
 
 def forget(rooms: Rooms, author_key: str) -> int:
-    """Erase an author's mentions from the index, the alerts, the tickets' evidence and the corrections; how many were
-    in the index.
+    """Erase an author's mentions from the index, the alerts, the tickets' evidence, the corrections and the
+    fingerprints of texts; how many were in the index.
 
     What was collected until now and is still on its way, or is read again from the log, comes to nothing on arrival.
     """
@@ -28,6 +28,7 @@ def forget(rooms: Rooms, author_key: str) -> int:
     removed = rooms.index.delete_by_author(author_key)
     forget_author(rooms.engine, author_key)
     rooms.corrections.erase(author_key)
+    rooms.copies.erase(author_key)
     return removed
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from classify.base import Classifier
     from classify.corrections import Corrections
     from classify.taxonomy import Taxonomy
+    from ingest.copies import Copies
     from ingest.log.base import EventLog
     from search.base import Index
     from search.elastic.index import ElasticIndex
@@ -123,6 +124,12 @@ class Rooms:
         from classify.corrections import Corrections
 
         return Corrections(self.engine, self.clock)
+
+    @cached_property
+    def copies(self) -> Copies:
+        from ingest.copies import Copies
+
+        return Copies(self.engine, self.clock)
 
     @cached_property
     def routing(self) -> Routing:

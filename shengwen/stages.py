@@ -21,6 +21,7 @@ from ingest.stage import Reject, Stage, StagePolicy, Work
 if TYPE_CHECKING:
     from classify.base import Classifier
     from classify.corrections import Corrections
+    from ingest.copies import Copies
     from search.base import Index
     from shengwen.alerting import Alerting
     from shengwen.rooms import Rooms
@@ -47,17 +48,22 @@ CORRECTION: Final = "correction"
 """The header of a classified record that a person's correction wrote; its value is when, ISO 8601."""
 
 
-def classify_work(classifier: Classifier, log: EventLog, corrections: Corrections) -> Work:
-    """mentions.collected → analysis → mentions.classified, with the collected record's place as ``origin``.
+def classify_work(classifier: Classifier, log: EventLog, corrections: Corrections, copies: Copies) -> Work:
+    """mentions.collected → analysis, group → mentions.classified, with the collected record's place as ``origin``.
+
+    The group is told here, not in the index: whatever reads or rebuilds from the log then finds the same one.
 
     Where a person corrected the same words before, the correction stands. Each of the following stages looks, too:
     a correction may be made while a record is on its way.
     """
     from classify.stage import classify_batch
+    from shengwen.forgetting import forgotten
 
     def work(batch: Sequence[Record], reject: Reject) -> None:
         read = _decoded(CLASSIFY, batch, mention_from_json, reject)
-        done = corrections.applied(classify_batch(classifier, [mention for _, mention in read]))
+        done = copies.grouped(corrections.applied(classify_batch(classifier, [mention for _, mention in read])))
+        for author in {mention.author.key for mention in forgotten(log, done)}:
+            copies.erase(str(author))
         out = [
             Outgoing(
                 mention.id,
@@ -127,7 +133,7 @@ def coverage_work(alerts: Alerting) -> Work:
 def build_stage(name: str, rooms: Rooms, policy: StagePolicy | None = None) -> Stage:
     """One of :data:`STAGES`, ready to run."""
     makers: dict[str, Callable[[], Work]] = {
-        CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log, rooms.corrections),
+        CLASSIFY: lambda: classify_work(rooms.classifier, rooms.log, rooms.corrections, rooms.copies),
         INDEX: lambda: index_work(rooms.index, rooms.log, rooms.corrections, rooms.letters.parked(INDEX)),
         ALERT: lambda: alert_work(rooms.alerting, rooms.log, rooms.corrections),
         COVERAGE: lambda: coverage_work(rooms.alerting),

@@ -17,6 +17,8 @@ Where = Literal["", "title_", "product_"]
 
 _NOTHING: Final[Clause] = {"match_none": {}}
 _EVERYTHING: Final[Clause] = {"match_all": {}}
+COPY: Final[Clause] = {"exists": {"field": "likeness"}}
+"""Not the first of its group."""
 _MAX_DEPTH: Final = 28
 """The server refuses more than 30 queries in one another; one is ours, one is the leaf."""
 _INTEGERS: Final = frozenset({"rating", "likes", "replies", "shares", "views"})
@@ -156,12 +158,20 @@ def _is(node: Is) -> Clause:
             return {"exists": {"field": "matched"}}
         case "matched":
             return _term("matched_key", fold(value))
+        case "copies":
+            return _copies(value)
         case "product" if node.exact:
             return _term("product", value)
         case "product":
             return _any([_word(tokens.encoded(value), "product_"), _term("product_key", value)])
         case field:
             return _term(field, value)
+
+
+def _copies(value: str) -> Clause:
+    if value == "no":
+        return {"bool": {"must_not": [COPY]}}
+    return COPY if value == "yes" else _term("likeness", value)
 
 
 def _term(field: str, value: str) -> Clause:

@@ -143,6 +143,8 @@ def _derived(mention: ClassifiedMention) -> dict[str, Any]:
         "intent": [analysis.intent],
         "region": [] if mention.region is None else [mention.region],
         "author": [] if mention.author.key is None else [mention.author.key],
+        "group": [] if mention.group is None else [mention.group],
+        "likeness": [] if mention.likeness is None else [mention.likeness],
         "flag": list(dict.fromkeys(analysis.flags)),
         "about": [mention.matched.about],
         "matched": matched,

@@ -18,6 +18,7 @@ from search.elastic.compiler import compiled
 from search.elastic.config import ElasticSettings
 from search.elastic.indices import Indices
 from search.elastic.mapping import Names
+from search.elastic.merging import search_merged
 from search.elastic.reader import Reader
 from search.elastic.reindex import Copied, Told, reindex
 from search.elastic.writer import Writer
@@ -48,8 +49,18 @@ class ElasticIndex(Index):
         self.indices.ready()
         return self._writer.apply(deliveries) if deliveries else []
 
-    def search(self, query: Node, *, sort: Sort = "newest", limit: int = 20, cursor: str | None = None) -> Results:
+    def search(
+        self,
+        query: Node,
+        *,
+        sort: Sort = "newest",
+        limit: int = 20,
+        cursor: str | None = None,
+        merge: bool = False,
+    ) -> Results:
         self.indices.ready()
+        if merge:
+            return search_merged(self._reader.ask, query, sort=sort, limit=limit, cursor=cursor)
         return self._reader.search(query, sort=sort, limit=limit, cursor=cursor)
 
     def scan(self, query: Node, *, sort: Sort = "newest") -> Iterator[ClassifiedMention]:

@@ -52,6 +52,8 @@ _PROPERTIES: Final[dict[str, Any]] = {
     "intent": _KEYWORD,
     "region": _KEYWORD,
     "author": _KEYWORD,
+    "group": _KEYWORD,
+    "likeness": _KEYWORD,
     "flag": _KEYWORD,
     "tag": _KEYWORD,
     "about": _KEYWORD,

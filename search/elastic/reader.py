@@ -74,13 +74,13 @@ class Reader:
             size = min(limit - len(hits), _MAX_PAGE - 1)
             # One more than wanted tells whether there is a next page.
             answer = self.ask(
-                **_request(query, sort), size=size + 1, source=["mention", "state.copies"], track_total_hits=True,
+                **request_for(query, sort), size=size + 1, source=["mention", "state.copies"], track_total_hits=True,
                 search_after=cast(Any, after),
             )  # fmt: skip
             total = answer["hits"]["total"]["value"]
             rows = answer["hits"]["hits"]
             page = rows[:size]
-            hits += [_hit(query, row["_source"]) for row in page]
+            hits += [hit_of(query, row["_source"]) for row in page]
             more = len(rows) > size
             if not more or not page:
                 return Results(hits, total)
@@ -94,7 +94,7 @@ class Reader:
         What is more than one batch is read from a point in time. One that expired, because the consumer took its time
         or the index was replaced meanwhile, is opened anew and goes on behind the last id.
         """
-        request = {**_request(query, sort), "source": False, "track_total_hits": False}
+        request = {**request_for(query, sort), "source": False, "track_total_hits": False}
         keys = len(_ORDERS[sort])
         rows = self.ask(**request, size=_SCAN_BATCH)["hits"]["hits"]
         if len(rows) < _SCAN_BATCH:
@@ -196,7 +196,8 @@ def read_documents(
     return elastic.call(read)
 
 
-def _request(query: Node, sort: Sort) -> dict[str, Any]:
+def request_for(query: Node, sort: Sort) -> dict[str, Any]:
+    """The query and the order, as parts of a search request."""
     words: list[Word | Near] = list(dict.fromkeys(positive_words(query))) if sort == "relevance" else []
     return {
         "query": ranked(query, words) if words else compiled(query),
@@ -204,9 +205,10 @@ def _request(query: Node, sort: Sort) -> dict[str, Any]:
     }
 
 
-def _hit(query: Node, source: Mapping[str, Any]) -> Hit:
+def hit_of(query: Node, source: Mapping[str, Any], group_size: int = 1) -> Hit:
+    """A stored document as a hit."""
     mention = parsed(source["mention"])
-    return Hit(mention, source["state"]["copies"], highlights(query, mention))
+    return Hit(mention, source["state"]["copies"], highlights(query, mention), group_size)
 
 
 def write_cursor(sort: Sort, key: Key) -> str:

@@ -68,6 +68,7 @@ def examine(home: Home) -> dict[str, Any]:
                     _tried("分类模型", lambda: Check("分类模型", True, rooms.classifier.name)),
                     _browser(rooms),
                     _tried("数目", lambda: _counts(rooms, counts)),
+                    _tried("相似", lambda: _copies(rooms)),
                     _tried("死信", lambda: _letters(rooms)),
                     _tried("采集", lambda: _platforms(rooms)),
                     _tried("告警投递", lambda: _outbox(rooms)),
@@ -208,6 +209,11 @@ def _letters(rooms: Rooms) -> Check:
     if not count:
         return Check("死信", True, "没有")
     return Check("死信", True, f"{count} 条处理不了", "用 shengwen dead-letters list 查看，修好后 replay")
+
+
+def _copies(rooms: Rooms) -> Check:
+    groups, mentions = rooms.copies.counts()
+    return Check("相似", True, f"{groups} 组照抄、近似或套用的内容，共 {mentions} 条" if groups else "没有")
 
 
 def _platforms(rooms: Rooms) -> Check:

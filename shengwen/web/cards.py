@@ -11,8 +11,10 @@ from markupsafe import Markup, escape
 
 from classify.corrections import Correction
 from ingest.analysis import ClassifiedMention, classified
+from search.ast import Is
 from search.base import Hit
 from shengwen.web.present import clean, tag_name
+from shengwen.web.querytext import added
 
 CARD_TEXT = 320
 """Characters of a text that a card shows; the mention's own page shows all."""
@@ -50,6 +52,10 @@ class Card:
     appends: Sequence[Passage]
     ticket: str | None
     correction: Correction | None = None
+    alike: int = 0
+    """How many more results are of its group, where a search merges."""
+    alike_query: str = ""
+    """The query that shows them."""
 
     @property
     def cut(self) -> bool:
@@ -58,9 +64,14 @@ class Card:
 
 
 def make_card(
-    hit: Hit, *, ticket: str | None = None, limit: int | None = CARD_TEXT, correction: Correction | None = None
+    hit: Hit,
+    *,
+    ticket: str | None = None,
+    limit: int | None = CARD_TEXT,
+    correction: Correction | None = None,
+    query: str = "",
 ) -> Card:
-    """A hit as a card, as corrected; ``limit`` null shows the whole text."""
+    """A hit as a card, as corrected; ``limit`` null shows the whole text. ``query`` is the one that found it."""
     mention = hit.mention
     if correction is not None:  # the index follows; until it has, the card is right already
         mention = classified(mention, correction.apply(mention.analysis))
@@ -79,13 +90,25 @@ def make_card(
         ],
         ticket=ticket,
         correction=correction,
+        alike=hit.group_size - 1,
+        alike_query=_alike_query(hit, query),
     )
 
 
-def make_cards(hits: Iterable[Hit], tickets: Mapping[str, str], corrections: Mapping[str, Correction]) -> list[Card]:
+def _alike_query(hit: Hit, query: str) -> str:
+    """What shows the rest of its group: of the results, where they are merged."""
+    if hit.mention.group is None:
+        return ""
+    return added(query if hit.group_size > 1 else "", str(Is("group", hit.mention.group)))
+
+
+def make_cards(
+    hits: Iterable[Hit], tickets: Mapping[str, str], corrections: Mapping[str, Correction], query: str = ""
+) -> list[Card]:
     """Cards of a page of results; ``tickets`` and ``corrections`` are by mention id."""
     return [
-        make_card(hit, ticket=tickets.get(hit.mention.id), correction=corrections.get(hit.mention.id)) for hit in hits
+        make_card(hit, ticket=tickets.get(hit.mention.id), correction=corrections.get(hit.mention.id), query=query)
+        for hit in hits
     ]
 
 

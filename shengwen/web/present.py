@@ -25,6 +25,7 @@ KINDS: Final = {
 SENTIMENTS: Final = {"negative": "负面", "neutral": "中性", "positive": "正面"}
 INTENTS: Final = {"complaint": "投诉", "suggestion": "建议", "question": "咨询", "praise": "表扬", "other": "其他"}
 ABOUTS: Final = {"own": "本品牌", "rival": "竞品", "excluded": "同名的别的东西", "none": "没有提到"}
+COPIES: Final = {"exact": "照抄", "near": "近似", "template": "套用", "yes": "是", "no": "否"}
 FLAGS: Final = {
     "empty": "空评价", "default_review": "默认评价", "advertisement": "广告", "template": "模板", "off_topic": "无关",
     "sarcasm": "反讽", "safety": "安全", "unsure": "拿不准",
@@ -218,6 +219,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "intent_name": _named(INTENTS),
     "flag_name": _named(FLAGS),
     "about_name": _named(ABOUTS),
+    "likeness_name": _named(COPIES),
     "alert_kind": _named(ALERT_KINDS),
     "alert_state": _named(ALERT_STATES),
     "verdict_name": _named(VERDICTS),

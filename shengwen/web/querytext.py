@@ -18,12 +18,13 @@ from search.lexer import Lexer, Token
 from search.memory import ANY
 from search.normalise import fold
 from search.query import parse_query
-from shengwen.web.present import ABOUTS, FLAGS, INTENTS, KINDS, SENTIMENTS, clean, exact, short, source_name
+from shengwen.web.present import ABOUTS, COPIES, FLAGS, INTENTS, KINDS, SENTIMENTS, clean, exact, short, source_name
 
 FIELDS = {
     "source": "来源", "kind": "类型", "sentiment": "情感", "intent": "意图", "tag": "标签", "flag": "标记",
     "product": "产品", "region": "地区",
-    "about": "谈的是", "matched": "匹配词", "author": "作者", "id": "编号", "rating": "评分", "likes": "点赞",
+    "about": "谈的是", "matched": "匹配词", "author": "作者", "id": "编号",
+    "group": "相似组", "copies": "相似", "rating": "评分", "likes": "点赞",
     "replies": "回复数", "shares": "分享", "views": "浏览", "severity": "严重度", "since": "从", "until": "到",
 }  # fmt: skip
 _VALUES: dict[str, dict[str, str]] = {
@@ -32,6 +33,7 @@ _VALUES: dict[str, dict[str, str]] = {
     "intent": INTENTS,
     "flag": FLAGS,
     "about": ABOUTS,
+    "copies": COPIES,
 }
 _PARTS = {"media": "有图或视频", "append": "有追评", "reply": "有商家回复"}
 _BACK = re.compile("([0-9]{1,5})([dhw])")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -48,6 +49,7 @@ EXAMPLES = (
     ("关于:竞品", "只谈竞品的；还有 关于:本品牌、关于:同名"),
     ("匹配词:K20-3", "命中了这个词的；匹配词:* 是命中了任何一个"),
     ("has:追评", "有追评；还有 has:图、has:回复"),
+    ("NOT 相似:是", "去掉照抄、近似、套用别人的；也可以写 相似:照抄"),
 )
 
 MEDIA_TYPES = {
@@ -57,6 +59,7 @@ MEDIA_TYPES = {
 }
 
 Text = Annotated[str, Query(max_length=4000)]
+Switch = Annotated[str, Query(max_length=8)]
 
 
 def sort_of(value: str) -> Sort:
@@ -64,11 +67,11 @@ def sort_of(value: str) -> Sort:
     return cast(Sort, value) if value in get_args(Sort) else "newest"
 
 
-def cards_of(pages: Pages, results: Results) -> list[Card]:
-    """A page of results with the tickets they belong to, as corrected."""
+def cards_of(pages: Pages, results: Results, query: str = "") -> list[Card]:
+    """A page of results with the tickets they belong to, as corrected; ``query`` is what was typed."""
     shown = [hit.mention for hit in results.hits]
     tickets = pages.deps.reader.tickets_of([mention.id for mention in shown])
-    return make_cards(results.hits, tickets, pages.correcting.of(shown))
+    return make_cards(results.hits, tickets, pages.correcting.of(shown), query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +90,17 @@ def trouble(text: str, error: QueryError) -> Trouble:
 
 
 @router.get("/")
-def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newest", cursor: str = "") -> Response:
+def mentions(
+    request: Request, pages: PagesDep, q: Text = "", sort: str = "newest", cursor: str = "", merge: Switch = ""
+) -> Response:
     deps, order = pages.deps, sort_of(sort)
-    shared: dict[str, Any] = {"q": q, "sort": order, "sorts": SORTS, "examples": EXAMPLES}
+    shared: dict[str, Any] = {"q": q, "sort": order, "sorts": SORTS, "examples": EXAMPLES, "merge": bool(merge)}
+    shared["here"] = partial(page_url, "/", merge=_switch(merge))
     try:
         query = parse_query(q, now=deps.clock.now())
     except QueryError as error:
         return pages.render(request, "mentions.html", status=400, trouble=trouble(q, error), **shared)
-    results = deps.index.search(query, sort=order, limit=PAGE, cursor=cursor or None)
+    results = deps.index.search(query, sort=order, limit=PAGE, cursor=cursor or None, merge=bool(merge))
     summary = deps.index.summary(query, top=TAGS_SHOWN)
     days = bars(summary.by_day, *day_bounds(query, deps.clock.now()))
     active = chips(q, now=deps.clock.now())
@@ -105,8 +111,9 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         "mentions.html",
         trouble=None,
         total=results.total,
-        cards=cards_of(pages, results),
-        more=_more(q, order, results),
+        merged=results.groups,
+        cards=cards_of(pages, results, q),
+        more=_more(q, order, results, merge),
         chips=[chip for chip in active if not (preset and chip.field in ("since", "until"))],
         presets=presets,
         groups=facet_groups(summary, q, active),
@@ -114,31 +121,37 @@ def mentions(request: Request, pages: PagesDep, q: Text = "", sort: str = "newes
         bars=days,
         chart=chart_values(days),
         sentiments=SENTIMENT_ORDER,
-        day_url=_day_url(q, order),
+        day_url=_day_url(q, order, merge),
         saved=saved_searches(deps.engine),
         **shared,
     )
 
 
-def _more(q: str, order: Sort, results: Results) -> dict[str, str] | None:
+def _more(q: str, order: Sort, results: Results, merge: str) -> dict[str, str] | None:
     if results.cursor is None:
         return None
-    return {
-        "fragment": page_url("/fragments/mentions", q=q, sort=order, cursor=results.cursor),
-        "page": page_url("/", q=q, sort=order, cursor=results.cursor),
-    }
+    known = {"q": q, "sort": order, "merge": _switch(merge), "cursor": results.cursor}
+    return {"fragment": page_url("/fragments/mentions", **known), "page": page_url("/", **known)}
 
 
-def _day_url(q: str, order: Sort) -> str:
+def _day_url(q: str, order: Sort, merge: str) -> str:
     bare = without_fields(q, ("since", "until"))
-    return page_url("/", q=added(added(bare, "since:__FIRST__"), "until:__LAST__"), sort=order)
+    asked = added(added(bare, "since:__FIRST__"), "until:__LAST__")
+    return page_url("/", q=asked, sort=order, merge=_switch(merge))
+
+
+def _switch(merge: str) -> str:
+    return "1" if merge else ""
 
 
 @router.get("/fragments/mentions")
-def more_mentions(request: Request, pages: PagesDep, cursor: str, q: Text = "", sort: str = "newest") -> Response:
+def more_mentions(
+    request: Request, pages: PagesDep, cursor: str, q: Text = "", sort: str = "newest", merge: Switch = ""
+) -> Response:
     query, order = parse_query(q, now=pages.deps.clock.now()), sort_of(sort)
-    results = pages.deps.index.search(query, sort=order, limit=PAGE, cursor=cursor)
-    return pages.render(request, "_hits.html", cards=cards_of(pages, results), more=_more(q, order, results))
+    results = pages.deps.index.search(query, sort=order, limit=PAGE, cursor=cursor, merge=bool(merge))
+    more = _more(q, order, results, merge)
+    return pages.render(request, "_hits.html", cards=cards_of(pages, results, q), more=more)
 
 
 @router.get("/mentions/{mention_id:path}")

@@ -196,9 +196,7 @@ def sources_page(place: Place) -> tuple[str, list[str], int]:
         if password is None:
             answer = place.command("password")
             password = answer.stdout.strip().splitlines()[-1].split()[-1]
-        with web.Client(
-            transport=InProcess(app), base_url="http://127.0.0.1:8700", follow_redirects=True
-        ) as client:
+        with web.Client(transport=InProcess(app), base_url="http://127.0.0.1:8700", follow_redirects=True) as client:
             log_in(client, password)
             return client.get("/sources").text, alerts, messages
 
