@@ -8,8 +8,8 @@
   is a proximity.
 * Fields: ``source kind sentiment intent tag flag product region about matched author id group`` (a list ``jd,tmall``
   means any of them; ``product:=…`` is the exact label, ``matched:*`` any word of the brand file), ``rating likes
-  replies shares views severity`` (``3``, ``>=3``, ``1..3``, ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``, ``今天``,
-  ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day includes that day), ``has:media|append|reply``,
+  replies shares views severity`` (``3``, ``>=3``, ``1..3``, ``1.5万``), ``since until`` (``7d``, ``24h``, ``2w``,
+  ``今天``, ``2026-01-05``, ``2026-01``, ISO 8601; ``until`` a day includes that day), ``has:media|append|reply``,
   ``copies:yes|no|exact|near|template``. Field names and values may be Chinese: ``情感:负面``.
 * The empty query matches everything.
 
