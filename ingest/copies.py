@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import (
     Connection,
     Engine,
+    RowMapping,
     delete,
     func,
     select,
@@ -316,7 +317,7 @@ class _Batch:
         self._left.groups.add(held.group.id)
         self._left.skeletons.add(held.fingerprint.skeleton)
 
-    def _hold(self, row: Mapping[str, Any]) -> None:
+    def _hold(self, row: RowMapping) -> None:
         group = _Group(
             row["id"],
             row["name"],
