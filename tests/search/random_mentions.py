@@ -76,7 +76,7 @@ flag:sarcasm,template product:1001 product:5009 product:k20 product:暖气片 pr
 product:=铜铝复合 region:山东 region:西藏 author:author-3 author:nobody id:jd:review:3
 rating:5 rating:<=2 rating:2..4 likes:>=100 likes:0 likes:<10 replies:>1 shares:1..500 views:>5万
 severity:>7 severity:2.5 severity:<=2.5 since:30d since:2025-12-01 until:2025-11-20 until:15d has:media has:append
-has:reply
+has:reply group:g3 group:nobody copies:yes copies:no 相似:照抄 copies:near,template
 """)
 FILTERS += ['region:"Hong Kong"', 'product:="钢制暖气片 K20"']
 
@@ -97,7 +97,7 @@ def random_mention(rng: random.Random, number: int) -> ClassifiedMention:
     def count() -> int | None:
         return rng.choice((None, 0, 1, rng.randrange(100), rng.randrange(100_000)))
 
-    return a_classified(
+    made = a_classified(
         rng.choice(("negative", "neutral", "positive")),
         native_id=number,
         source=source,
@@ -121,6 +121,11 @@ def random_mention(rng: random.Random, number: int) -> ClassifiedMention:
         flags=tuple(rng.sample(FLAGS, rng.choice((0, 0, 1, 2)))),
         severity=rng.choice((0.0, 2.5, 7.0, 10.0, round(rng.uniform(0, 10), 2))),
     )
+    # Groups of up to five, here and there without their founder; the rest is in none.
+    if number % 10 > 4:
+        return made
+    likeness = (None, "exact", "near", "template", "near")[number % 10]
+    return made.model_copy(update={"group": f"g{number // 10}", "likeness": likeness})
 
 
 def random_mentions(seed: int, count: int) -> list[ClassifiedMention]:

@@ -297,6 +297,26 @@ def test_a_file_of_another_version_is_refused(path: Path, clock: ManualClock) ->
         SqliteIndex(path, clock)
 
 
+def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(path: Path, clock: ManualClock) -> None:
+    mentions = [mention for mention in random_mentions(seed=31, count=120) if mention.group is None]
+    with SqliteIndex(path, clock) as index:
+        index.apply(deliver(mentions))
+        before = state(index)
+    with closing(sqlite3.connect(path)) as connection:  # as version 1 wrote it: shorter records
+        rows = connection.execute("SELECT record, docid FROM columns").fetchall()
+        connection.executemany("UPDATE columns SET record = ? WHERE docid = ?", [(r[:61], d) for r, d in rows])
+        connection.execute("PRAGMA user_version=1")
+        connection.commit()
+    with SqliteIndex(path, clock) as index:
+        assert state(index) == before
+        assert index.verify() == []
+        assert index.search(q(""), merge=True).groups == len(ids(index, "copies:no")) == len(ids(index, ""))
+        index.apply(deliver([a_classified(native_id=999, text="好").model_copy(update={"group": "g"})], first=500))
+        assert ids(index, "group:g") == ["jd:review:999"]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
 def test_a_writer_that_waits_too_long_for_another_is_told_to_retry(path: Path) -> None:
     store = Store(path, busy_timeout_ms=30)
     with closing(store), closing(sqlite3.connect(path, isolation_level=None)) as other:
