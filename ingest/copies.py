@@ -13,7 +13,7 @@ Which of two near texts comes first, and so founds, is the order of arrival: eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import (
     Connection,
     Engine,
+    RowMapping,
     delete,
     func,
     select,
@@ -316,7 +317,7 @@ class _Batch:
         self._left.groups.add(held.group.id)
         self._left.skeletons.add(held.fingerprint.skeleton)
 
-    def _hold(self, row: Mapping[str, Any]) -> None:
+    def _hold(self, row: RowMapping) -> None:
         group = _Group(
             row["id"],
             row["name"],

@@ -363,6 +363,81 @@ class IndexSuite:
         assert len({hit.mention.id for hit in (*first.hits, *rest.hits)}) == 6
         assert rest.cursor is None
 
+    # One hit a group
+
+    @pytest.mark.parametrize("sort", SORTS)
+    def test_merged_pages_show_the_first_of_every_group_once(self, index: Index, sort: Sort) -> None:
+        index.apply(deliver(random_mentions(seed=12, count=400)))
+        for text in ("", "暖气 OR 不热 OR 的 OR sentiment:negative", "copies:yes", "copies:no", "group:g3", "没有的词"):
+            expected: dict[str, list[str]] = {}
+            for mention in index.scan(q(text), sort=sort):
+                expected.setdefault(mention.group or mention.id, []).append(mention.id)
+            shown: list[tuple[str, int]] = []
+            cursor = None
+            for _ in count():
+                page = index.search(q(text), sort=sort, limit=9, cursor=cursor, merge=True)
+                shown += [(hit.mention.id, hit.group_size) for hit in page.hits]
+                assert (page.total, page.groups) == (sum(map(len, expected.values())), len(expected))
+                assert len(page.hits) == 9 or page.cursor is None
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            assert shown == [(of_group[0], len(of_group)) for of_group in expected.values()], text
+            assert index.search(q(text), sort=sort).groups is None
+
+    def test_a_group_whose_founder_does_not_match_is_shown(self, index: Index) -> None:
+        texts = ("漏水，漏了一地的水，没人来修", "漏水了，漏了一地的水，没人来修！", "漏了一地水，没人来修")
+        mentions = [
+            a_classified(native_id=n, text=text).model_copy(
+                update={"group": "jd:review:0", "likeness": "near" if n else None}
+            )
+            for n, text in enumerate(texts)
+        ]
+        index.apply(deliver([*mentions, a_classified(native_id=9, text="漏水了")]))
+        found = index.search(q("漏水了"), merge=True)
+        assert [(hit.mention.id, hit.group_size) for hit in found.hits] == [("jd:review:9", 1), ("jd:review:1", 1)]
+        assert (found.total, found.groups) == (2, 2)
+        assert sorted(ids(index, "group:jd:review:0")) == ["jd:review:0", "jd:review:1", "jd:review:2"]
+        assert sorted(ids(index, "相似:是")) == ["jd:review:1", "jd:review:2"]
+
+    def test_one_large_group_is_one_hit_and_hides_nobody(self, index: Index) -> None:
+        copies = [
+            a_classified(native_id=n, text="套话").model_copy(
+                update={"group": "jd:review:0", "likeness": "exact" if n else None}
+            )
+            for n in range(1_300)
+        ]
+        index.apply(
+            deliver([*copies, a_classified(native_id=5_000, text="实话", created_at=CAPTURED - timedelta(days=9))])
+        )
+        found = index.search(q(""), limit=1, merge=True)
+        assert [hit.group_size for hit in found.hits] == [1_300]
+        assert (found.total, found.groups) == (1_301, 2)
+        rest = index.search(q(""), limit=1, cursor=found.cursor, merge=True)
+        assert [hit.mention.id for hit in rest.hits] == ["jd:review:5000"]
+        assert rest.cursor is None
+        assert index.search(q(""), limit=0, merge=True).groups == 2
+        with pytest.raises(UserError):
+            index.search(q(""), limit=-1, merge=True)
+
+    def test_merged_pages_repeat_nothing_while_copies_come_in(self, index: Index) -> None:
+        def copy(n: int, hours: int) -> ClassifiedMention:
+            made = a_classified(native_id=n, text="好", created_at=CAPTURED - timedelta(hours=hours))
+            return made.model_copy(update={"group": f"g{n % 4}", "likeness": None if n < 4 else "exact"})
+
+        index.apply(deliver([copy(n, 40 + n) for n in range(8)]))
+        first = index.search(q(""), limit=2, merge=True)
+        index.apply(deliver([copy(8 + n, n) for n in range(4)], first=8))
+        rest = index.search(q(""), limit=10, cursor=first.cursor, merge=True)
+        groups = [hit.mention.group for hit in (*first.hits, *rest.hits)]
+        assert len(groups) == len(set(groups))
+
+    def test_a_correction_leaves_the_group_alone(self, index: Index) -> None:
+        said = a_classified(native_id=1, text="好").model_copy(update={"group": "g1", "likeness": "near"})
+        index.apply(deliver([said]))
+        index.apply([Delivery(a_classified("negative", native_id=1, text="好"), correction=True)])
+        assert ids(index, "group:g1 copies:near sentiment:negative") == ["jd:review:1"]
+
     @pytest.mark.parametrize("cursor", ["x", "????", "bnVsbA", "WzEsMl0", "é", "=" * 50, "WzEsIm5ld2VzdCIsImEiLDAsMF0"])
     def test_a_forged_cursor_is_a_user_error(self, index: Index, cursor: str) -> None:
         with pytest.raises(UserError, match="翻页"):

@@ -66,6 +66,12 @@ def test_a_thousand_random_queries_agree(both: tuple[Index, Index]) -> None:
         assert [hit.mention.id for hit in other.hits] == [hit.mention.id for hit in one.hits], (text, sort)
         assert other.hits == one.hits
         assert (other.cursor is None) == (one.cursor is None)
+        if place % 7 == 0:
+            assert (
+                elastic.search(node, sort=sort, limit=limit, merge=True).hits
+                == (merged := embedded.search(node, sort=sort, limit=limit, merge=True)).hits
+            )
+            assert elastic.search(node, sort=sort, limit=0, merge=True).groups == merged.groups
         if place % 10 == 0:
             assert elastic.summary(node, top=3) == embedded.summary(node, top=3), text
         if place % 40 == 0:

@@ -81,6 +81,7 @@ rating:5 rating:<=2 rating:2..4 likes:>=100 likes:0 likes:<10 replies:>1 shares:
 severity:>7 severity:2.5 severity:<=2.5 since:30d since:2025-12-01 until:2025-11-20 until:15d has:media has:append
 has:reply about:own about:rival,excluded 关于:同名 matched:岚炉 matched:lanlu matched:k20-3
 matched:型号77,炽源 matched:* 匹配词:岚炉镇 matched:没有
+group:g3 group:nobody copies:yes copies:no 相似:照抄 copies:near,template
 """)
 FILTERS += ['region:"Hong Kong"', 'product:="钢制暖气片 K20"', 'matched:"hot house"', "-matched:*"]
 
@@ -101,7 +102,7 @@ def random_mention(rng: random.Random, number: int) -> ClassifiedMention:
     def count() -> int | None:
         return rng.choice((None, 0, 1, rng.randrange(100), rng.randrange(100_000)))
 
-    return a_classified(
+    made = a_classified(
         rng.choice(("negative", "neutral", "positive")),
         native_id=number,
         source=source,
@@ -126,6 +127,11 @@ def random_mention(rng: random.Random, number: int) -> ClassifiedMention:
         flags=tuple(rng.sample(FLAGS, rng.choice((0, 0, 1, 2)))),
         severity=rng.choice((0.0, 2.5, 7.0, 10.0, round(rng.uniform(0, 10), 2))),
     )
+    # Groups of up to five, here and there without their founder; the rest is in none.
+    if number % 10 > 4:
+        return made
+    likeness = (None, "exact", "near", "template", "near")[number % 10]
+    return made.model_copy(update={"group": f"g{number // 10}", "likeness": likeness})
 
 
 def random_matched(rng: random.Random) -> Matched:

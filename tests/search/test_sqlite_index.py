@@ -303,7 +303,7 @@ def test_a_file_of_another_version_is_refused(path: Path, clock: ManualClock) ->
 
 
 def downgrade(path: Path) -> None:
-    """Make the file what version 1 wrote: no words of the brand but the plain list, in documents and columns."""
+    """Make the file what version 1 wrote: of the brand's words the plain list, no groups, in documents and columns."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
         dictionary = connection.execute("SELECT value FROM meta WHERE name = 'dictionary'").fetchone()[0]
@@ -311,6 +311,7 @@ def downgrade(path: Path) -> None:
         for docid, doc in connection.execute("SELECT docid, doc FROM docs"):
             old = orjson.loads(zlib.decompressobj(zlib.MAX_WBITS, dictionary).decompress(doc))
             old["matched"] = {"words": old["matched"]["words"]}
+            del old["group"], old["likeness"]
             deflate = zlib.compressobj(3, zlib.DEFLATED, 13, 5, zlib.Z_DEFAULT_STRATEGY, dictionary)
             packed.append((deflate.compress(orjson.dumps(old)) + deflate.flush(), docid))
         connection.executemany("UPDATE docs SET doc = ? WHERE docid = ?", packed)
@@ -325,7 +326,7 @@ def downgrade(path: Path) -> None:
 
 
 def as_version_1(mention: ClassifiedMention) -> ClassifiedMention:
-    return mention.model_copy(update={"matched": Matched(words=mention.matched.words)})
+    return mention.model_copy(update={"matched": Matched(words=mention.matched.words), "group": None, "likeness": None})
 
 
 def older_file(path: Path, clock: ManualClock) -> tuple[object, ...]:
@@ -350,6 +351,7 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(path: Path,
             for text in ("matched:岚炉", "matched:*", "about:none", "about:own", "tag:不热 source:jd"):
                 assert set(ids(index, text)) == {m.id for m in stored if matches(q(text), m)}, text
             assert ids(index, "matched:岚炉")
+            assert index.search(q(""), merge=True).groups == len(ids(index, "copies:no")) == len(stored)
     with SqliteIndex(path, clock) as index:  # and it goes on counting where it was
         mentions = [as_version_1(m) for m in random_mentions(seed=31, count=250)]
         assert set(index.apply(deliver(mentions))) == {"duplicate"}
