@@ -131,7 +131,9 @@ class _Shared:
         async def posted(request: Request) -> Response:
             form = await posted_form(request)
             done = RedirectResponse(_local(form.get("redirect", "")), 303)
-            done.set_cookie(LOGIN_COOKIES[platform], self._switches.session(platform), path="/", httponly=True, samesite="lax")
+            done.set_cookie(
+                LOGIN_COOKIES[platform], self._switches.session(platform), path="/", httponly=True, samesite="lax"
+            )
             if platform == "douyin":
                 done.set_cookie("LOGIN_STATUS", "1", path="/", samesite="lax")
             return done
