@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -74,19 +75,37 @@ def log_in(
     """Open ``start`` in a window, with the session of ``before``, and wait; the state that the person left it in.
 
     It ends with Enter; or, once a login was noticed (``noticed`` is called then), when the window is closed or
-    where nobody can press Enter. KeyboardInterrupt goes through. Raises UserError when the window was closed and
-    nobody had logged in, or the browser failed.
+    where nobody can press Enter. Ctrl-C raises KeyboardInterrupt: to be called in the main thread. Raises UserError
+    when the window was closed and nobody had logged in, or the browser failed.
     """
     from playwright.sync_api import Error, sync_playwright
 
+    given_up = False
+
+    def give_up(*_: object) -> None:
+        nonlocal given_up
+        given_up = True
+        raise KeyboardInterrupt
+
+    # Ctrl-C reaches the browser as well, and its end must not be taken for a window that somebody closed.
+    before_us = signal.signal(signal.SIGINT, give_up)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, headless=False, args=_arguments())
             context = browser.new_context(storage_state=cast(Any, before.state) if before is not None else None)
             context.new_page().goto(start)
-            return _watched(platform, context, keyboard, noticed)
-    except Error as error:
+            state = _watched(platform, context, keyboard, noticed)
+    except (Error, UserError) as error:
+        if given_up:
+            raise KeyboardInterrupt from None
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"浏览器出错：{error.message.splitlines()[0][:200]}") from None
+    finally:
+        signal.signal(signal.SIGINT, before_us)
+    if given_up:
+        raise KeyboardInterrupt
+    return state
 
 
 def _watched(

@@ -311,7 +311,6 @@ def downgrade(path: Path) -> None:
         for docid, doc in connection.execute("SELECT docid, doc FROM docs"):
             old = orjson.loads(zlib.decompressobj(zlib.MAX_WBITS, dictionary).decompress(doc))
             old["matched"] = {"words": old["matched"]["words"]}
-            del old["group"], old["likeness"]
             deflate = zlib.compressobj(3, zlib.DEFLATED, 13, 5, zlib.Z_DEFAULT_STRATEGY, dictionary)
             packed.append((deflate.compress(orjson.dumps(old)) + deflate.flush(), docid))
         connection.executemany("UPDATE docs SET doc = ? WHERE docid = ?", packed)
