@@ -92,13 +92,14 @@ def test_an_index_of_another_mapping_version_is_refused_with_what_to_do(
     settings = elastic_server.settings(elastic_prefix)
     with ElasticIndex(settings, clock) as index:
         index.apply(deliver([a_classified(native_id=1, text="好")]))
+    newer = mapping.MAPPING_VERSION + 1
     for module in (mapping, rebuilding):
-        monkeypatch.setattr(module, "MAPPING_VERSION", mapping.MAPPING_VERSION + 1)
+        monkeypatch.setattr(module, "MAPPING_VERSION", newer)
     with ElasticIndex(settings, clock) as index:
         with pytest.raises(ConfigError, match="shengwen reindex"):
             index.counts()
         [done] = index.reindex(told=quiet)
-        assert done.index == f"{elastic_prefix}-jd-v{mapping.MAPPING_VERSION}-000002"
+        assert done.index == f"{elastic_prefix}-jd-v{newer}-000002"
         assert ids(index, "好") == ["jd:review:1"]
     monkeypatch.undo()
     with ElasticIndex(settings, clock) as index, pytest.raises(ConfigError, match="升级程序"):
@@ -311,7 +312,7 @@ def test_a_rebuilt_index_is_the_same_with_other_shards(
     with elastic_server.client() as client:
         found = client.indices.get(index=f"{elastic_prefix}-jd").body
         assert [(name, one["settings"]["index"]["number_of_shards"]) for name, one in found.items()] == [
-            (f"{elastic_prefix}-jd-v1-000002", "3")
+            (f"{elastic_prefix}-jd-v{mapping.MAPPING_VERSION}-000002", "3")
         ]
         assert len(client.indices.get(index=f"{elastic_prefix}-*").body) == len(done)
     index.apply(log)  # whoever had it open goes on; all of it is known
