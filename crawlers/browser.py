@@ -121,10 +121,9 @@ class Visit:
         spider, url = self._spider, first.url
         try:
             async with asyncio.timeout(spider.here.timeout):
-                headers = await response.all_headers()
-                body = (
-                    await response.body() if int(headers.get("content-length", "0")) <= spider.here.max_bytes else b""
-                )
+                if int(response.headers.get("content-length", "0")) > spider.here.max_bytes:
+                    raise ValueError("the answer is too large")
+                headers, body = await asyncio.gather(response.all_headers(), response.body())
                 if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
                     raise ValueError("the answer is too large, or broke off")
         except asyncio.CancelledError:

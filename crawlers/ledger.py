@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Connection, Engine, Integer, Row, String, del
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import Clock
-from ingest.state import Base, UtcDateTime, by_code_point, insert_into, reading, state_errors
+from ingest.state import Base, UtcDateTime, by_code_point, counting, insert_into, reading, state_errors
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -230,7 +230,7 @@ class Ledger:
     def spend(self, limit: int) -> bool:
         """Take one request out of this hour's budget; False when it is spent."""
         now = self._clock.now()
-        with _transaction(self._engine) as session:
+        with _transaction(counting(self._engine)) as session:
             row = _row(session, self._platform)
             if row.hour_at is None or not timedelta(0) <= now - row.hour_at < _HOUR:
                 row.hour_at, row.hour_used = now, 0

@@ -51,6 +51,7 @@ def test_the_accounting_agrees(both: tuple[Index, Index]) -> None:
         assert elastic.counts(source) == embedded.counts(source)
 
 
+@pytest.mark.timeout(600)  # seconds by itself, minutes beside five other suites
 def test_a_thousand_random_queries_agree(both: tuple[Index, Index]) -> None:
     embedded, elastic = both
     rng = random.Random(5)
@@ -91,6 +92,7 @@ def test_everything_scanned_comes_in_the_same_order(both: tuple[Index, Index], s
     assert other == one
 
 
+@pytest.mark.timeout(600)
 def test_the_next_major_version_agrees_as_well(tmp_path: Path, clock: ManualClock) -> None:
     server = ElasticServer(NEXT)
     server.start()

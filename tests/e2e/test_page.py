@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from ingest.mention import Product
+from ingest.mention import Matched, Product
 from shengwen.web.deps import PlatformStatus
 from shengwen.web.pages import STATIC, VENDOR
 from tests.factories import a_classified
@@ -98,6 +98,13 @@ def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
                     captured_at=NOW,
                     intent="question",
                     tags=("运营价格/价格咨询",),
+                    matched=Matched(
+                        words=("岚炉", "K20-3", LONG),
+                        names=("岚炉",),
+                        competitors=(LONG,),
+                        excluded=(EVIL,),
+                        about="rival",
+                    ),
                 )
             ]
         )
@@ -268,6 +275,24 @@ def test_a_lost_connection_is_told_and_so_is_its_return(site: Site) -> None:
         page.context.set_offline(False)
         expect(page.locator("#offline")).to_be_hidden(timeout=15_000)
         site.noises.clear()  # the browser's own lines about the network
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_a_chip_of_a_matched_word_narrows_and_is_small(site: Site, size: tuple[int, int]) -> None:
+    with site.user(size) as page:
+        page.goto(f"{site.url}/")
+        chips = page.locator(".matched").first
+        expect(chips.get_by_role("link")).to_have_text(
+            ["只谈竞品", "岚炉", "K20-3", re.compile("…$"), re.compile("script")]
+        )
+        box = chips.get_by_role("link", name="K20-3", exact=True).bounding_box()
+        assert box is not None
+        assert box["height"] <= 32
+        chips.get_by_role("link", name="K20-3", exact=True).click()
+        expect(page.locator(".list-head b").first).to_have_text("1")
+        expect(page.get_by_label("已选条件")).to_contain_text("匹配词：K20-3")
+        page.get_by_label("已选条件").get_by_role("link").click()
+        assert count(page) > 1
 
 
 def every_page(site: Site) -> Iterator[str]:

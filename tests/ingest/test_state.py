@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from ingest.clock import BEIJING
 from ingest.errors import ConfigError
-from ingest.state import Base, UtcDateTime, make_engine, reading
+from ingest.state import Base, UtcDateTime, counting, make_engine, reading
 from tests.ingest.sqlite_worker import count_up
 from tests.processes import Nursery
 
@@ -172,3 +172,13 @@ def test_who_only_reads_waits_for_no_writer_and_sees_what_was_committed(engine: 
             assert list(reader.scalars(select(Event.id))) == [1]
     with reading(engine) as reader:
         assert sorted(reader.scalars(select(Event.id))) == [1, 2]
+
+
+def test_a_commit_waits_for_the_disk_unless_it_only_counts(engine: Engine) -> None:
+    def synchronous(of: Engine) -> int:
+        with of.begin() as connection:
+            return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+    normal, full = 1, 2
+    # One pool: what a counting transaction set must not stay for the next.
+    assert [synchronous(one) for one in (engine, counting(engine), engine)] == [full, normal, full]

@@ -19,7 +19,7 @@ from ingest.analysis import TagOpinion
 from ingest.dead_letters import letter_for_record
 from ingest.errors import Poison
 from ingest.log.base import Outgoing, Topics
-from ingest.mention import Append, Author, Product
+from ingest.mention import Append, Author, Matched, Product
 from ingest.stage import StageHealth
 from shengwen.web.deps import PlatformStatus, TicketChange
 from tests.factories import a_classified
@@ -103,6 +103,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                     author=Author(key=text[:90]),
                     appends=(Append(text=text),),
                     seller_reply=text,
+                    matched=Matched(
+                        words=(text[:90],), competitors=(text[:90],), excluded=(text[:60],), about="own", query=text
+                    ),
                     intent="complaint",
                     tags=(
                         TagOpinion(

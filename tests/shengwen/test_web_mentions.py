@@ -19,6 +19,7 @@ import openpyxl
 import pytest
 
 from ingest.clock import BEIJING
+from ingest.mention import Matched
 from search.query import parse_query
 from tests.factories import a_classified
 from tests.shengwen.world import NOW, World, open_world, post, talk
@@ -82,6 +83,43 @@ def test_a_wrong_query_is_explained_with_its_place(client: httpx.Client) -> None
     assert '漏水 <mark class="wrong">s</mark>ourse:jd' in answer.text
     assert 'value="漏水 sourse:jd"' in answer.text  # to be mended, not typed again
     assert "加载更多" not in answer.text
+
+
+def test_matched_words_are_chips_and_whom_it_is_about_is_a_facet(tmp_path: Path) -> None:
+    own = Matched(words=("岚炉", "K20-3"), names=("岚炉",), products=("K20-3",), about="own")
+    rival = Matched(words=("炽源 <b>",), competitors=("炽源 <b>",), about="rival")
+    namesake = Matched(excluded=("岚炉镇",), about="excluded")
+    with open_world(tmp_path) as world:
+        world.fill(
+            [
+                a_classified("negative", native_id=str(n), text="很好", matched=matched, captured_at=NOW)
+                for n, matched in enumerate((own, rival, namesake, Matched()))
+            ]
+        )
+        with world.logged_in() as client:
+            page = client.get("/").text
+            assert page.count('class="matched"') == 3
+            assert page.count("只谈竞品</a>") == page.count("只谈同名的别的东西</a>") == 1
+            assert "炽源 &lt;b&gt;</a>" in page
+            assert "<b>炽源" not in page
+            chip = re.search(r'<a class="word" href="([^"]+)" title="产品">K20-3</a>', page)
+            assert chip
+            assert ids(client.get(unescape(chip[1])).text) == ["jd:review:0"]
+            for label, found in (("竞品", "1"), ("没有提到", "3"), ("岚炉镇", "2"), ("炽源 &lt;b&gt;", "1")):
+                narrowed = client.get(link(page, label)).text
+                assert ids(narrowed) == [f"jd:review:{found}"]
+                assert 'aria-label="已选条件"' in narrowed
+            assert "匹配词：任意一个" in client.get("/", params={"q": "matched:*"}).text
+            whole = client.get("/mentions/jd:review:1").text
+            assert "竞品（不计入预警和工单）" in whole
+            rows = list(csv.DictReader(io.StringIO(client.get("/export.csv", params={"q": "关于:竞品"}).text)))
+            assert [(row["谈的是"], row["匹配词"]) for row in rows] == [("竞品", "炽源 <b>")]
+
+
+def test_where_nothing_is_known_of_the_brand_no_facet_says_so(world: World, client: httpx.Client) -> None:
+    page = client.get("/").text
+    assert "谈的是" not in page
+    assert 'class="matched"' not in page
 
 
 def test_loading_more_shows_everything_once_and_in_order(world: World, client: httpx.Client) -> None:
