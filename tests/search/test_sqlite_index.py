@@ -304,7 +304,7 @@ def test_a_file_of_version_1_is_brought_up_to_date_and_loses_nothing(path: Path,
         before = state(index)
     with closing(sqlite3.connect(path)) as connection:  # as version 1 wrote it: shorter records
         rows = connection.execute("SELECT record, docid FROM columns").fetchall()
-        connection.executemany("UPDATE columns SET record = ? WHERE docid = ?", [(r[:61], d) for r, d in rows])
+        connection.executemany("UPDATE columns SET record = ? WHERE docid = ?", [(r[:57], d) for r, d in rows])
         connection.execute("PRAGMA user_version=1")
         connection.commit()
     with SqliteIndex(path, clock) as index:
