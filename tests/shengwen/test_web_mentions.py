@@ -371,3 +371,55 @@ def test_the_timeline_can_be_narrowed_by_a_query(world: World, client: httpx.Cli
     wanted = [m for m in matching(world, "tag:物流问题 情感:负面") if m.created_at >= since]
     assert int(shown[1]) == len(wanted) > 0
     assert client.get("/timeline", params={"q": "(("}).status_code == 400
+
+
+def test_copies_are_merged_on_demand_and_counted_both_ways(tmp_path: Path) -> None:
+    with open_world(tmp_path) as world:
+        copied = [
+            a_classified(
+                native_id=n,
+                text="暖气片漏水，客服一直不回复",
+                captured_at=NOW,
+                created_at=NOW - timedelta(hours=n),
+            ).model_copy(update={"group": "jd:review:24", "likeness": None if n == 24 else "exact"})
+            for n in range(1, 25)
+        ]
+        lone = [
+            a_classified(
+                native_id=100 + n,
+                text=f"第{n}组装好了，没有漏水",
+                captured_at=NOW,
+                created_at=NOW - timedelta(days=2, hours=n),
+            )
+            for n in range(30)
+        ]
+        world.fill([*copied, *lone])
+        client = world.logged_in()
+        page = client.get("/", params={"q": "漏水", "sort": "newest"}).text
+        assert total(page) == 54
+        assert "组</p>" not in page
+        assert page.count(">照抄</a>") == 20
+        switch = re.search(r'<a class="switch" role="switch" aria-checked="false" href="([^"]+)"', page)
+        assert switch
+        page = client.get(unescape(switch[1])).text
+        assert re.search(r"<b>54</b> 条提及，合并为 <b>31</b> 组", page)
+        assert ids(page) == ["jd:review:1", *(f"jd:review:{100 + n}" for n in range(19))]
+        rest = re.search(r'href="([^"]+)"[^>]*>另有 23 条相似</a>', page)
+        assert rest
+        more = re.search(r'class="more" href="([^"]+)" hx-get="([^"]+)"', page)
+        assert more
+        for address in more.groups():
+            assert ids(client.get(unescape(address)).text) == [f"jd:review:{100 + n}" for n in range(19, 30)]
+        assert total(client.get(unescape(rest[1])).text) == 24
+        # Whatever is clicked next, the switch stays as it is.
+        older = re.search(r'<a href="([^"]+)"[^>]*>最早</a>', page)
+        assert older
+        assert 'aria-checked="true"' in client.get(unescape(older[1])).text
+        client.close()
+
+
+def test_a_query_for_copies_becomes_a_chip_in_chinese(world: World, client: httpx.Client) -> None:
+    page = client.get("/", params={"q": "相似:照抄 group:jd:review:1"}).text
+    assert "相似：照抄" in page
+    assert "相似组：jd:review:1" in page
+    assert total(page) == len(matching(world, "copies:exact group:jd:review:1"))
