@@ -388,7 +388,7 @@ def test_a_slow_drip_does_not_hold_the_sender() -> None:
     with receiver(lambda _got: Reply(b"[" * 5000)) as bot:
         started = time.monotonic()
         assert isinstance(send(Webhook("x", SecretStr(bot.url), SECRET, Ticking(NOW), timeout=1)), Retry)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 def test_wecom_colours_and_link() -> None:

@@ -365,7 +365,7 @@ class LogSuite(ABC):
             self.take(consumer, 1)
             started = time.monotonic()
             assert list(consumer.poll(10, 0.2)) == []
-            assert 0.15 < time.monotonic() - started < 0.2 + self.settle + 1.0
+            assert 0.15 < time.monotonic() - started < 0.2 + self.settle + 10.0
 
     def test_a_waiting_poll_wakes_when_a_record_arrives(self, log: EventLog) -> None:
         log.produce(TOPIC, numbered(1))
@@ -377,7 +377,7 @@ class LogSuite(ABC):
             records = consumer.poll(10, 30.0)
             later.join()
         assert values(records) == [b"7"]
-        assert time.monotonic() - started < 10.0
+        assert time.monotonic() - started < 25.0
 
     def test_large_values_come_in_polls_of_bounded_size(self, log: EventLog) -> None:
         count = self.poll_bytes // self.large + 8

@@ -168,7 +168,7 @@ def test_sigterm_ends_cleanly_with_what_was_read(shop: ShopServer, home: Home) -
     child = home.begin("jd")
     wait_until(lambda: shop.hits["2"])
     child.signal(signal.SIGTERM)
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     shop.delay.set()
     assert len(home.ids()) == 30
     assert [(record.query, record.status) for record in home.coverage()] == [

@@ -333,7 +333,7 @@ def test_who_waits_too_long_for_a_lock_is_told_to_try_again(url: str, engine: En
         started = time.monotonic()
         with pytest.raises(Retryable, match="lock timeout"), state_errors():
             FactStore(hurried, alert_settings({})).absorb([(mention(), None)])
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20, "the product's own time-out is 30 s"
     with state_errors():
         assert FactStore(hurried, alert_settings({})).absorb([(mention(), None)]).new == 1
     hurried.dispose()

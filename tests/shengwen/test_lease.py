@@ -184,7 +184,7 @@ def test_of_three_processes_one_ticks_and_another_takes_over_after_kill_9(
     assert order == [died[0][0], died[1][0], last], "never two at once"
     for (who, at), successor in zip(died, (died[1][0], last), strict=True):
         first = min(when for when, name in ticks if name == successor)
-        assert first - at < SHORT * 1.25 + 0.75, f"after {who}"
+        assert first - at < SHORT * 1.25 + 5, f"after {who}"
 
 
 def test_a_holder_that_was_stopped_for_long_does_not_go_on_as_one(

@@ -29,7 +29,7 @@ from shengwen.home import Home
 from shengwen.lease import SCHEDULER, Lease
 from shengwen.rooms import Rooms
 from shengwen.stages import CLASSIFY, INDEX, STAGES
-from shengwen.worker import EXIT_PERMANENT
+from shengwen.worker import EXIT_PERMANENT, STOP_WITHIN
 from tests.factories import a_mention
 from tests.faults.kit import Running, idle, shengwen
 from tests.processes import wait_until
@@ -82,12 +82,10 @@ def started(running: Running) -> None:
     assert running.process.poll() is None, running.said
 
 
-def ended(running: Running, seconds: float = 20) -> float:
-    """SIGTERM; fails unless it ends with 0 within ``seconds``. How long it took."""
-    before = time.monotonic()
-    assert running.terminate(seconds) == 0, running.said
+def end(running: Running) -> None:
+    """SIGTERM; fails unless it finishes by itself: when its patience is over it leaves with another code."""
+    assert running.terminate(60) == 0, running.said
     assert "Traceback" not in running.said, running.said
-    return time.monotonic() - before
 
 
 def test_of_two_index_workers_one_works_and_the_other_takes_over(home: Path, tmp_path: Path, rooms: Rooms) -> None:
@@ -113,7 +111,7 @@ def test_of_two_index_workers_one_works_and_the_other_takes_over(home: Path, tmp
         assert told.returncode == 0, told.stdout
         assert "✓ index" in told.stdout
         for running in (left, classify):
-            assert ended(running) < 15
+            end(running)
         assert "已停止" not in killed.said
     assert shengwen(home, "health").returncode == 1, "nothing runs any more"
     counts = rooms.index.counts()
@@ -133,7 +131,7 @@ def test_sigterm_ends_an_idle_one_and_one_that_stands_by(home: Path, tmp_path: P
             started(running)
         wait_until(lambda: sorted(states(home, "alert").values()) == ["running", "waiting"], 20, "one owner")
         for running in (one, two):
-            assert ended(running) < 10
+            end(running)
             assert "正在收尾" in running.said
 
 
@@ -141,7 +139,7 @@ def test_sigterm_in_the_middle_of_the_work_commits_the_batch_in_hand(home: Path,
     stream(rooms, 3000)
     with work(home, tmp_path, "classify") as running:
         wait_until(lambda: rooms.log.committed(Topics.COLLECTED, CLASSIFY)[0] > 0, 60, "the first batch")
-        assert ended(running) < 20
+        end(running)
     done = rooms.log.committed(Topics.COLLECTED, CLASSIFY)[0]
     assert 0 < done < 3000, "it ended in the middle of the work"
     assert rooms.log.end_offsets(Topics.CLASSIFIED)[0] == done, "what was classified is committed"
@@ -159,7 +157,7 @@ def test_sigterm_while_retrying_leaves_the_batch_for_the_next_one(home: Path, tm
         stream(rooms, 20, start=20)
         wait_until(lambda: states(home, CLASSIFY).get(running.process.pid) == "retrying", 30, "the trouble")
         assert shengwen(home, "health", "classify").returncode == 0, "a restart would not help a full disk"
-        assert ended(running) < 20
+        end(running)
     assert rooms.log.lag(Topics.COLLECTED, CLASSIFY) == 20
 
 
@@ -179,9 +177,7 @@ def test_sigterm_while_waiting_for_a_server(home: Path, tmp_path: Path, answers:
             if answers:
                 wait_until(lambda: connected(server), 20, "the connection that hangs")
             assert shengwen(home, "health", "alert").returncode == 0
-            before = time.monotonic()
-            code = running.terminate(20)
-            assert time.monotonic() - before < 8
+            code = running.terminate(40)
             assert code == (128 + signal.SIGTERM if answers else 0), running.said
             assert "Traceback" not in running.said
 
@@ -196,7 +192,7 @@ def test_what_is_waited_for_is_said_once_and_in_words(home: Path, tmp_path: Path
         wait_until(lambda: said in running.said, 30, "the reason")
         time.sleep(3.5)  # two more attempts
         assert said.partition("：")[2] in shengwen(home, "health").stdout
-        assert ended(running) < 10
+        end(running)
         assert running.said.count("在等") == 1
         assert "hidden" not in running.said
 
@@ -244,10 +240,9 @@ def test_a_second_sigterm_ends_at_once(home: Path, tmp_path: Path) -> None:
             wait_until(lambda: connected(server), 30, "the connection that hangs")
             running.process.terminate()
             wait_until(lambda: "正在收尾" in running.said, 10, "the first signal's effect")
-            before = time.monotonic()
             running.process.terminate()
-            assert running.process.wait(10) == 128 + signal.SIGTERM
-            assert time.monotonic() - before < 2
+            # Well before the first signal's patience is over.
+            assert running.process.wait(STOP_WITHIN / 2) == 128 + signal.SIGTERM
 
 
 # -- what needs a person --
@@ -326,7 +321,7 @@ def test_when_the_holder_is_killed_another_one_has_the_clock_and_the_crawls(home
                 25,
                 f"the take-over of {names[role]}",
             )
-            assert ended(one) < 15
+            end(one)
     finally:
         for both in running.values():
             for one in both:
@@ -357,7 +352,7 @@ def test_serve_shows_what_the_workers_beside_it_do(home: Path, tmp_path: Path, r
         assert told["ok"], told
         assert {one["role"] for one in told["processes"]} == {"serve", "classify", "index", "alert"}
         for running in (page, classify, index, alert):
-            assert ended(running) < 15
+            end(running)
     assert not Home(home).runtime.exists()
 
 
