@@ -280,7 +280,7 @@ def test_a_lost_connection_is_told_and_so_is_its_return(site: Site) -> None:
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 def test_a_chip_of_a_matched_word_narrows_and_is_small(site: Site, size: tuple[int, int]) -> None:
     with site.user(size) as page:
-        page.goto(f"{site.url}/")
+        page.goto(f"{site.url}/?q=matched:*")
         chips = page.locator(".matched").first
         expect(chips.get_by_role("link")).to_have_text(
             ["只谈竞品", "岚炉", "K20-3", re.compile("…$"), re.compile("script")]

@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_matched_words_are_chips_and_whom_it_is_about_is_a_facet(tmp_path: Path)
                 for n, matched in enumerate((own, rival, namesake, Matched()))
             ]
         )
-        with world.logged_in() as client:
+        with closing(world.logged_in()) as client:
             page = client.get("/").text
             assert page.count('class="matched"') == 3
             assert page.count("只谈竞品</a>") == page.count("只谈同名的别的东西</a>") == 1
