@@ -49,6 +49,8 @@ REMEMBERED: Final = timedelta(days=90)
 """A fingerprint goes when its mention was not collected for so long."""
 _CANDIDATES: Final = 24
 """So many groups are compared with one text, those with most bands in common first."""
+_CROWDED: Final = 32
+"""A band that so many groups share tells nothing (a product's name, a phrase of the house): no more are noted."""
 _PRUNED_AT_ONCE: Final = 500
 _LOCK: Final = 0x5348_454E_434F_5059
 
@@ -304,7 +306,8 @@ class _Batch:
         group.found(found, mention.author.key[:LONGEST_KEY] if mention.author.key else None)
         self._changed_groups[group.id] = group
         for key in found.bands:
-            self._key(key, group)
+            if len(self._keys.get(key, ())) < _CROWDED:
+                self._key(key, group)
         return group
 
     def _key(self, key: int, group: _Group) -> None:
