@@ -9,9 +9,9 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from scrapy import Request
@@ -37,6 +37,8 @@ PATIENCE: Final = 8.0
 NUDGES: Final = (0.4, 0.8, 1.6, 3.0, 5.0)
 """Seconds to wait after each attempt to make a list go on; then it is given up."""
 _NOT_NEEDED: Final = frozenset({"image", "media", "font"})
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
 
 
 def launch_options(settings: CrawlSettings) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class Visit:
             async with asyncio.timeout(spider.here.timeout):
                 if int(response.headers.get("content-length", "0")) > spider.here.max_bytes:
                     raise ValueError("the answer is too large")
-                headers, body = await asyncio.gather(response.all_headers(), response.body())
+                headers, body = await _both(response.all_headers(), response.body())
                 if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
                     raise ValueError("the answer is too large, or broke off")
         except asyncio.CancelledError:
@@ -224,6 +226,15 @@ class Visit:
             if not isinstance(answer, FetchFailed):
                 signal = parse(self._spider.platform, answer[0]).signal
                 self._spider.kit.audit.answered(answer[0], signal if signal != "unknown" else UNREAD)
+
+
+async def _both(one: Awaitable[_One], other: Awaitable[_Other]) -> tuple[_One, _Other]:
+    """Both results, awaited at the same time; when either fails, its error, once the other has ended, too."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    for result in (first, second):
+        if isinstance(result, BaseException):
+            raise result
+    return cast("tuple[_One, _Other]", (first, second))
 
 
 class BrowserSpider(PlatformSpider):
