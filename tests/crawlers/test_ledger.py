@@ -130,3 +130,37 @@ def test_a_list_is_settled_through_the_moment_that_was_read(engine: Engine) -> N
     assert (ledger.list_state("jos").settled_at, ledger.list_state("jos").full_at) == (through, None)
     ledger.settle("jos", None, full=True, through=clock.now())
     assert ledger.list_state("jos").full_at == ledger.list_state("jos").settled_at == clock.now()
+
+
+def test_a_login_is_as_old_as_its_day_and_lost_when_it_was_used_and_one_is_asked_for(
+    book: PlatformBook, ledger: Ledger, clock: ManualClock
+) -> None:
+    made = clock.now()
+    book.logged_in("jd", made)
+    clock.advance(100)
+    book.stop("jd", "verification", "", logged_in=True)
+    assert book.status("jd").login_lost_at is None
+    book.resume("jd")
+    book.stop("jd", "login_required", "", logged_in=False)  # an API's keys, say
+    assert book.status("jd").login_lost_at is None
+    book.resume("jd")
+    book.stop("jd", "login_required", "", logged_in=True)
+    lost = clock.now()
+    clock.advance(100)
+    book.resume("jd")
+    book.stop("jd", "login_required", "", logged_in=True)
+    book.logged_in("jd", made)  # a run tells of the same login again
+    book.logged_in("jd", None)
+    assert (book.status("jd").login_at, book.status("jd").login_lost_at) == (made, lost)
+    book.logged_in("jd", clock.now())
+    assert (book.status("jd").login_at, book.status("jd").login_lost_at) == (clock.now(), None)
+
+
+def test_a_complete_run_shows_that_a_login_is_good_after_all(book: PlatformBook, ledger: Ledger) -> None:
+    book.stop("jd", "login_required", "", logged_in=True)
+    book.resume("jd")
+    ledger.begin()
+    ledger.finish("partial", "ok", "")
+    assert book.status("jd").login_lost_at is not None
+    ledger.finish("complete", "ok", "")
+    assert book.status("jd").login_lost_at is None

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from crawlers.audit import Audit
+from crawlers.audit import Audit, read_audit
 from crawlers.config import CrawlSettings, Platform
 from crawlers.kit import Kit
 from crawlers.launch import run_spider
@@ -70,8 +70,7 @@ class Home:
         pipeline = Pipeline(self.log, ledger, Privacy(bytes(32)), self.clock, platform=self.platform)
         pipeline.recover()
         book = PlatformBook(self.engine, self.clock)
-        self.audit = self.path / "audit"
-        audit = Audit(self.audit, self.platform, ledger, self.clock, why="official_api", days=crawl.audit_days)
+        audit = Audit(self.path / "audit", self.platform, ledger, self.clock, why="official_api", days=crawl.audit_days)
         kit = Kit(
             settings=crawl, log=self.log, ledger=ledger, book=book, pipeline=pipeline, clock=self.clock, audit=audit
         )
@@ -92,6 +91,12 @@ class Home:
     def stopped(self) -> str:
         status = PlatformBook(self.engine, self.clock).status(self.platform)
         return status.reason if status.needs_person else ""
+
+    def audited(self) -> list[dict[str, Any]]:
+        """Every line of the audit; none holds a key."""
+        lines = list(read_audit(self.path / "audit", [self.platform], NOW - timedelta(days=1)))
+        assert not any(secret in line.raw for line in lines for secret in (b"secret", b"token", b"session", b"sign"))
+        return [dict(line.fields) for line in lines]
 
     def close(self) -> None:
         self.log.close()
@@ -157,6 +162,9 @@ def test_every_documented_way_to_sign_is_accepted(tmp_path: Path, method: str) -
     with world(tmp_path, "top", FakeTop, said=reviews(3, every=timedelta(days=1))) as (home, fake, server):
         done = home.run(**top_keys(server, sign_method=method))
         assert (done.status, fake.refused, len(home.ids())) == ("complete", [], 3)
+        lines = home.audited()
+        assert len(lines) == len(server.got) > 0
+        assert {(line["method"], line["status"], line["signal"]) for line in lines} == {("POST", 200, "ok")}
 
 
 # -- windows, pages, watermarks --------------------------------------------------------------------
@@ -284,6 +292,7 @@ def test_a_platform_that_stays_down_fails_the_run_and_stops_nothing(tmp_path: Pa
         fake.trouble = lambda got: Reply(b"", status=500)
         done = home.run(**jos_keys(server, tries=3))
         assert (done.status, len(server.got), home.stopped()) == ("failed", 3, "")
+        assert [(line["status"], line["signal"]) for line in home.audited()] == [(500, "failed")] * 3
         fake.trouble = lambda got: None
         assert home.run(**jos_keys(server)).status == "complete"
         assert len(home.ids()) == 2
@@ -296,6 +305,7 @@ def test_a_long_ban_is_left_to_the_next_run(tmp_path: Path) -> None:
         done = home.run(**top_keys(server))
         assert (done.status, len(server.got), home.stopped()) == ("partial", 1, "")
         assert "86300 秒后再试" in done.reason
+        assert [line["signal"] for line in home.audited()] == ["throttled"]
 
 
 @pytest.mark.parametrize(
@@ -325,6 +335,8 @@ def test_keys_that_are_not_accepted_stop_the_platform_and_say_what_to_do(
         assert not any(value in home.stopped() + done.reason for value in change.values())
         (told,) = home.coverage()
         assert (told.status, told.signal, told.reason) == ("stopped", "login_required", home.stopped())
+        (line,) = home.audited()
+        assert (line["why"], line["signal"], line["status"]) == ("official_api", "login_required", 200)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def test_every_refusal_stops_the_platform_at_once_and_is_told_once(
             continue
         assert meant & STOP_SIGNALS, run
         assert run["signal"] in STOP_SIGNALS, run
-        assert len(run["hits"]) <= 2, run  # Zhihu's page, then the refusing call
+        # The refused request is the last one; on Zhihu the page itself may have been well before it.
+        before = platform == "zhihu" and "page" not in switches.where(platform, run["answer"])
+        assert len(run["hits"]) == 1 + before, run
         assert (run["needs_person"], run["kept_signal"]) == (True, run["signal"])
     stopped = [record.signal for record in home.coverage() if record.status == "stopped"]
     assert stopped == [run["signal"] for run in runs if run["status"] == "stopped"]

@@ -122,7 +122,8 @@ def test_our_containers_cannot_write_but_where_they_must() -> None:
         mounts = {volume.split(":")[1]: volume.rpartition(":")[2] for volume in one["volumes"]}
         assert mounts.pop("/var/lib/shengwen/shengwen.toml") == "ro", name
         writable = {target for target, mode in mounts.items() if mode != "ro"}
-        assert writable == ({"/var/lib/shengwen/sessions"} if name == "crawler" else set()), name
+        kept = {"/var/lib/shengwen/sessions", "/var/lib/shengwen/audit"}
+        assert writable == (kept if name == "crawler" else set()), name
         in_memory = {mount.partition(":")[0] for mount in one["tmpfs"]}
         assert in_memory == {one["environment"]["TMPDIR"], "/var/lib/shengwen"}, name
 

@@ -79,6 +79,13 @@ class Switches:
         """Every name that can be set, with the signals it stands for."""
         return {name: answer.signals for name, answer in self._answers[platform].items()} | FAULTS
 
+    def where(self, platform: Platform, name: str) -> tuple[Where, ...]:
+        """Which requests are given this answer: the page itself, what it loads, or both."""
+        answer = self._answers[platform].get(name)
+        if answer is None:
+            return ("api",)  # a fault
+        return answer.on if answer.build is not None else ("page",)
+
     def set(self, platform: Platform, *, answer: str | None = None, login: bool = False) -> None:
         """Set both switches of a platform. Raises KeyError for an unknown platform or answer."""
         if answer is not None and answer not in self.names(platform):
