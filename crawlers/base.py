@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
@@ -25,6 +25,7 @@ from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
 from crawlers.config import Platform, PlatformSettings, Target
+from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.parse import parse
@@ -32,6 +33,7 @@ from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
 from crawlers.session import cookies_for
 from crawlers.trip import ListPass, Trip
+from ingest.clock import BEIJING
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
 from ingest.privacy import mask
@@ -53,7 +55,7 @@ class PlatformStopped(Permanent):
 
 
 class BudgetSpent(Retryable):
-    """The run's or the hour's budget is spent; the next run goes on."""
+    """A budget is spent (the run's, the hour's, the day's), or it is quiet hours; the next run goes on."""
 
 
 class RobotsRefused(Permanent):
@@ -284,12 +286,24 @@ class PlatformSpider(Spider):
     # -- manners ------------------------------------------------------------------------------------------------
 
     async def turn(self) -> None:
-        """Take one page out of the budgets, before requesting it. Raises BudgetSpent."""
-        if self._pages >= self.here.pages_per_run:
-            raise BudgetSpent(f"pages_per_run: {self.here.pages_per_run} pages read")
-        if not self.kit.ledger.spend(self.here.requests_per_hour):
-            raise BudgetSpent(f"requests_per_hour: {self.here.requests_per_hour} requests made")
+        """Take one page out of the budgets, before requesting it. Raises BudgetSpent, also in quiet hours."""
+        here = self.here
+        if (until := self._quiet_until()) is not None:
+            raise BudgetSpent(f"quiet_hours: until {until.astimezone(BEIJING):%H:%M} Beijing time")
+        if self._pages >= here.pages_per_run:
+            raise BudgetSpent(f"pages_per_run: {here.pages_per_run} pages read")
+        if not self.kit.ledger.spend(here.requests_per_hour, here.pages_per_day):
+            if self.kit.ledger.pages_today() >= here.pages_per_day:
+                raise BudgetSpent(f"pages_per_day: {here.pages_per_day} pages read today")
+            raise BudgetSpent(f"requests_per_hour: {here.requests_per_hour} requests made")
         self._pages += 1
+
+    def _quiet_until(self) -> datetime | None:
+        """The end of the quiet hours, when a request that is given out now could begin in them."""
+        spans, now = quiet_spans(self.here.quiet_hours), self.kit.clock.now()
+        # Scrapy waits for the pause before it sends, and sends again, twice, what broke off.
+        latest = now + timedelta(seconds=3 * self.here.pause[1] + 2 * self.here.timeout)
+        return quiet_until(spans, now) or quiet_until(spans, latest)
 
     async def pause(self) -> None:
         """Wait as long as a reader would."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from crawlers.hours import quiet_spans, span
 from crawlers.official.config import Api, OfficialSettings
 from ingest.errors import ConfigError
 
@@ -70,10 +71,21 @@ def _pause(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _span(value: str) -> str:
+    span(value)
+    return value.strip()
+
+
+def _spans(value: tuple[str, ...]) -> tuple[str, ...]:
+    quiet_spans(value)
+    return value
+
+
 NumericId = Annotated[str, BeforeValidator(_as_text), AfterValidator(_native_id)]
 Keyword = Annotated[str, AfterValidator(_keyword)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Pause = Annotated[tuple[float, float], AfterValidator(_pause)]
+QuietHours = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], AfterValidator(_spans)]
 
 
 class _Plain(BaseModel):
@@ -114,8 +126,10 @@ class PlatformSettings(_Plain):
     * ``bases``: real host → base URL where it answers; a host that is not named is ``https://<host>``.
     * ``pause``: seconds between two pages, drawn evenly from [min, max].
     * ``page_cap``: most pages of one list (a product's reviews, a video's comments) in one pass.
-    * ``pages_per_run`` and ``requests_per_hour``: budgets; a run that spends one ends as ``partial`` and the next
-      goes on. The hour's budget holds across runs.
+    * ``pages_per_run``, ``requests_per_hour`` and ``pages_per_day`` (Beijing days): budgets; a run that spends one
+      ends as ``partial`` and the next goes on. The hour's and the day's hold across runs and processes.
+    * ``quiet_hours``: spans of the Beijing day ("23:30-07:00") in which no request begins. A run that meets one ends as
+      ``partial``; the schedule starts none. They are for pages; an official API has its own daily quota.
     * ``full_pass_hours``: an incremental pass stops at what is known; this often a list is read to its end again, so
       that edits deep in it are found.
     * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
@@ -133,6 +147,8 @@ class PlatformSettings(_Plain):
     page_cap: int = Field(default=100, ge=1, le=1000)
     pages_per_run: int = Field(default=300, ge=1, le=100_000)
     requests_per_hour: int = Field(default=400, ge=1, le=100_000)
+    pages_per_day: int = Field(default=3000, ge=1, le=10_000_000)
+    quiet_hours: QuietHours = ()
     full_pass_hours: float = Field(default=168.0, ge=0)
     recheck_hours: float = Field(default=24.0, ge=0)
     timeout: float = Field(default=30.0, gt=0, le=600)
@@ -168,6 +184,7 @@ class ReaderSettings(PlatformSettings):
     may have new comments."""
 
     pause: Pause = (4.0, 10.0)
+    pages_per_day: int = Field(default=1500, ge=1, le=10_000_000)
     full_pass_hours: float = Field(default=24.0, ge=0)
 
 
