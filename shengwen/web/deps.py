@@ -49,7 +49,7 @@ class PlatformStatus:
     """One collector. ``state``: running, waiting (for its next run), stopped, off (not configured).
 
     ``signal`` and ``reason`` say why it stopped. ``needs_person``: it will not go on before somebody logged in or
-    looked at a verification page and pressed 恢复. Instants are UTC.
+    looked at a verification page and pressed 恢复. ``next_why``: why then, in Chinese. Instants are UTC.
     """
 
     source: str
@@ -61,6 +61,7 @@ class PlatformStatus:
     needs_person: bool = False
     last_run: datetime | None = None
     next_run: datetime | None = None
+    next_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
