@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -25,12 +26,14 @@ from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
 from crawlers.config import Platform, PlatformSettings, Target
+from crawlers.heat import DEFAULT_BOUNDS, looked
 from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
+from crawlers.revisit import look_due, reading_depth
 from crawlers.session import cookies_for
 from crawlers.trip import ListPass, Trip
 from ingest.clock import BEIJING
@@ -152,11 +155,12 @@ class PlatformSpider(Spider):
         self._close_books(trips)
 
     def _ordered_targets(self) -> list[Target]:
-        """The target that waited longest first, so that a small budget reaches all of them in turn."""
-        states = {target.key: self.kit.ledger.list_state(target.key).settled_at for target in self.here.targets}
-        never = [target for target in self.here.targets if states[target.key] is None]
-        rest = [(at, target) for target in self.here.targets if (at := states[target.key]) is not None]
-        return never + [target for _, target in sorted(rest, key=lambda pair: pair[0])]
+        """The target that waited longest, in its own intervals, first: a small budget reaches all of them in turn."""
+        heats, now = self.kit.ledger.heats.all(), self.kit.clock.now()
+        return sorted(
+            self.here.targets,
+            key=lambda target: -heats[target.key].waited(now) if target.key in heats else -math.inf,
+        )
 
     async def _one(self, target: Target, trip: Trip) -> None:
         try:
@@ -186,10 +190,22 @@ class PlatformSpider(Spider):
             if outcome.status == "complete":
                 self._judge(outcome)
             write_coverage(self.kit.log, self.coverage)
+            self._keep_heat(trips)
         except ShengwenError as error:
             logger.error("%s: the end of the run could not be written: %s", self.platform, error)
             outcome.status, outcome.reason = "failed", str(error)
         self.kit.ledger.finish(outcome.status, outcome.signal, outcome.reason)
+
+    def _keep_heat(self, trips: Sequence[Trip]) -> None:
+        """Note how lively each target was, and so when it is looked at next; one that was not reached stays due."""
+        book, now = self.kit.ledger.heats, self.kit.clock.now()
+        before = book.all()
+        for trip in trips:
+            if trip.pages == 0 and trip.status == "partial":
+                continue
+            key, bounds = trip.target.key, self.here.crawl_every or DEFAULT_BOUNDS
+            whole = trip.status == "complete"
+            book.keep(key, looked(before.get(key), new=trip.new, whole=whole, now=now, bounds=bounds, key=key))
 
     def _judge(self, outcome: Outcome) -> None:
         """The run is as whole as its targets: failed only when none of them could be read."""
@@ -261,6 +277,7 @@ class PlatformSpider(Spider):
             claimed=claim is not None,
             reach=reach,
             trusted=trusted,
+            horizon=self._horizon(key, since),
             counted=counted,
         )
         trip.lanes.append(lane)
@@ -274,14 +291,25 @@ class PlatformSpider(Spider):
             return True
         return self.kit.clock.now() - since.full_at >= timedelta(hours=self.here.full_pass_hours)
 
-    def comments_due(self, key: str, replies: int | None) -> bool:
-        """Whether a list below an item must be read: never read to its end, or its count changed."""
+    def _horizon(self, key: str, since: ListState) -> datetime | None:
+        """Down to when known items are read again in this pass; None: they are not."""
+        now = self.kit.clock.now()
+        depth = reading_depth(self.here.revisit_hours, key, since.settled_at, now)
+        return now - depth if depth else None
+
+    def comments_due(self, key: str, replies: int | None, born: datetime | None) -> bool:
+        """Whether a list below an item must be read: never read to its end, its count changed, or it has come of an age
+        at which it is looked at again (``born``: the item's own time)."""
         state = self.kit.ledger.list_state(key)
         if state.settled_run == 0 or state.settled_at is None:
             return replies != 0
-        if replies is not None:
-            return replies != state.total
-        return self.kit.clock.now() - state.settled_at >= timedelta(hours=self.here.recheck_hours)
+        if replies is not None and replies != state.total:
+            return True
+        ladder, now = self.here.revisit_hours, self.kit.clock.now()
+        if look_due(ladder, born, state.settled_at, now):
+            return True
+        # Beyond the ladder a changed count tells; where none is shown, the longest step does.
+        return replies is None and look_due(ladder, None, state.settled_at, now)
 
     # -- manners ------------------------------------------------------------------------------------------------
 

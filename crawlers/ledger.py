@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Engine, Float, Integer, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.clock import BEIJING, Clock
 from ingest.state import Base, UtcDateTime, by_code_point, insert_into, state_errors
+
+if TYPE_CHECKING:
+    from crawlers.heat import HeatBook
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -219,6 +222,13 @@ class Ledger:
     def run(self) -> int:
         """The current run's number; 0 before :meth:`begin`."""
         return self._run
+
+    @property
+    def heats(self) -> HeatBook:
+        """How lively the platform's targets are."""
+        from crawlers.heat import HeatBook
+
+        return HeatBook(self._engine, self._platform)
 
     def begin(self) -> int:
         """Start a run; its number."""

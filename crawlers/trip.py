@@ -30,7 +30,8 @@ class ListPass:
     ``newest_first``: the list is in order of time and an earlier pass reached its end, so what was settled then ends
     it. ``total``: what the platform claims, on the list itself or (``claimed``) where the list hangs. ``trusted``:
     growth of ``total`` says how many unsettled items there must be (replies far down count as well). ``reach``: how
-    many the platform shows at most. ``counted`` false: a list of stubs, or a part of a list that counts already.
+    many the platform shows at most. ``horizon``: down to this time known items are read again. ``counted`` false: a
+    list of stubs, or a part of a list that counts already.
     """
 
     key: str
@@ -41,6 +42,7 @@ class ListPass:
     trusted: bool = False
     claimed: bool = False
     reach: int | None = None
+    horizon: datetime | None = None
     counted: bool = True
     ended: End | None = None
     pages: int = 0
@@ -73,9 +75,18 @@ class ListPass:
             self.ended = "end"
         elif (taken.ids and not fresh) or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
-        elif self.newest_first and self.since.settled_run and taken.ids and not taken.unsettled and self._grown():
+        elif self._known(taken) and self._grown() and self._past(page):
             self.ended = "settled"
         return None if self.ended else page.next
+
+    def _known(self, taken: Taken) -> bool:
+        """Everything on the page was settled by an earlier pass, and what follows is older."""
+        return self.newest_first and self.since.settled_run > 0 and bool(taken.ids) and not taken.unsettled
+
+    def _past(self, page: Page) -> bool:
+        """The page lies behind the horizon: even its newest item (others may be pinned) is older."""
+        times = [draft.created_at for draft in page.mentions if draft.created_at is not None]
+        return self.horizon is None or not times or max(times) < self.horizon
 
     def _grown(self) -> bool:
         """As many unsettled items were found as the claimed total has grown by."""
@@ -140,6 +151,11 @@ class Trip:
         return all(below.ended for below in self.lanes[self.lanes.index(lane) :])
 
     @property
+    def new(self) -> int:
+        """Items streamed for the first time or as a new revision."""
+        return sum(fate == "new" for fate in self._fates.values())
+
+    @property
     def whole(self) -> bool:
         """Everything that the platform showed was read."""
         return not self.shortfall
@@ -164,7 +180,7 @@ class Trip:
         """The record of this trip."""
         claims = [lane.claim for lane in self.lanes if lane.counted]
         planned = None if None in claims else sum(claim or 0 for claim in claims) + self.expected
-        new = sum(fate == "new" for fate in self._fates.values())
+        new = self.new
         got = len(self._fates) + self._dead
         top = self.lanes[0] if self.lanes else None
         return Coverage(

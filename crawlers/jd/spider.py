@@ -54,7 +54,7 @@ class JdSpider(HttpSpider):
     async def _answers(self, question: Draft, trip: Trip, shop: str) -> None:
         """All answers of a question whose list shows only the first of them."""
         key = f"answers:{question.native_id}"
-        if not self.comments_due(key, question.replies):
+        if not self.comments_due(key, question.replies, question.created_at):
             return
         query = urlencode({"page": "1", "questionId": str(question.native_id)})
         first = self.here.url(QUESTIONS, f"/question/getAnswerListById.action?{query}")
