@@ -21,6 +21,7 @@ from ingest.state import Base, UtcDateTime, by_code_point, insert_into, state_er
 
 if TYPE_CHECKING:
     from crawlers.heat import HeatBook
+    from crawlers.places import Places
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -229,6 +230,13 @@ class Ledger:
         from crawlers.heat import HeatBook
 
         return HeatBook(self._engine, self._platform)
+
+    @property
+    def places(self) -> Places:
+        """Where unfinished reading stood."""
+        from crawlers.places import Places
+
+        return Places(self._engine, self._platform, self._clock)
 
     def begin(self) -> int:
         """Start a run; its number."""

@@ -114,6 +114,8 @@ class Trip:
     pages: int = 0
     expected: int = 0
     """Items that were opened one by one (posts, videos)."""
+    unreached: int = 0
+    """Items that the platform counts and shows in no list."""
     status: Status | None = None
     signal: str = "ok"
     reason: str = ""
@@ -193,6 +195,7 @@ class Trip:
             duplicate=len(self._fates) - new,
             dead=self._dead,
             pages=self.pages,
+            unreached=self.unreached,
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],
