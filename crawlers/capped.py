@@ -42,8 +42,8 @@ class CappedList:
 
         A list is cut off when its last page has come and all its pages together cannot hold what it counts.
         """
-        if lane.ended != "end":
-            return
+        if lane.ended != "end" or lane.newest_first:
+            return  # an incremental pass: the parts were read when the whole list was
         places = self.spider.kit.ledger.places
         if lane.total is None or lane.total - lane.pages * self.page_size < self.page_size:
             places.drop(self._notes)
