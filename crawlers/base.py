@@ -33,6 +33,7 @@ from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
+from crawlers.resume import Resumption
 from crawlers.revisit import look_due, reading_depth
 from crawlers.session import cookies_for
 from crawlers.trip import ListPass, Trip
@@ -398,17 +399,32 @@ class HttpSpider(PlatformSpider):
         )
 
     async def walk(
-        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None
+        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None, numbered: bool = False
     ) -> AsyncIterator[Reading]:
-        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
+        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap.
+
+        A pass through a ``numbered`` list that was cut off is gone on with (:mod:`crawlers.resume`). Lists with cursors
+        are read from the top again: a cursor is the platform's own and may have died, and the end of a list cannot be
+        told from the answer to a dead one.
+        """
+        resumption = Resumption(self.kit, lane, first) if numbered else None
         url: str | None = first
         while url is not None and lane.open(url):
-            payload = await self.fetch(url, referer=referer)
+            try:
+                payload = await self.fetch(url, referer=referer)
+            except (BudgetSpent, FetchFailed, asyncio.CancelledError):
+                if resumption is not None:
+                    resumption.keep()
+                raise
             trip.pages += 1
             reading = self.read(payload, trip, lane)
             yield reading
             more = lane.saw(reading.page, reading.taken)
-            url = self.next_url(first, more) if more is not None else None
+            here, url = url, self.next_url(first, more) if more is not None else None
+            if resumption is not None:
+                url = resumption.after(here, url, reading.taken)
+        if resumption is not None:
+            resumption.drop()
 
     def next_url(self, first: str, more: Mapping[str, str]) -> str:
         """The next page's address: the first page's, with the parameters that the parser read."""

@@ -45,14 +45,14 @@ class CappedList:
         if lane.ended != "end" or lane.newest_first:
             return  # an incremental pass: the parts were read when the whole list was
         places = self.spider.kit.ledger.places
-        if lane.total is None or lane.total - lane.pages * self.page_size < self.page_size:
+        if lane.total is None or lane.total - lane.place * self.page_size < self.page_size:
             places.drop(self._notes)
             self._settle(0)
             return
-        lane.reach = len(lane.ids)
+        lane.reach = len(lane.all_ids)
         self.spider.kit.pipeline.flush()
         places.keep(
-            self._notes, {"total": lane.total, "pages": lane.pages, "ids": list(lane.ids), "done": [], "cut": []}
+            self._notes, {"total": lane.total, "pages": lane.place, "ids": list(lane.all_ids), "done": [], "cut": []}
         )
 
     async def read(self, trip: Trip) -> None:
@@ -67,11 +67,11 @@ class CappedList:
         trip.unreached = before + max(0, total - len(ids))
         while (part := self._next(place)) is not None and len(ids) < total:
             lane = await self._part(part, trip)
-            ids.update(lane.ids)
+            ids.update(lane.all_ids)
             trip.unreached = before + max(0, total - len(ids))
             place["ids"] = list(ids)
             place["done"].append(part.name)
-            if lane.pages >= place["pages"]:
+            if lane.place >= place["pages"]:
                 place["cut"].append(part.name)
             places.keep(self._notes, place)
         self._settle(max(0, total - len(ids)))
@@ -89,7 +89,7 @@ class CappedList:
     async def _part(self, part: Part, trip: Trip) -> ListPass:
         first = with_params(self.first, part.params)
         with self.spider.passing(f"{self.key}#{part.name}", trip, counted=False) as lane:
-            async for _ in self.spider.walk(lane, trip, first, referer=self.referer):
+            async for _ in self.spider.walk(lane, trip, first, referer=self.referer, numbered=True):
                 pass
         return lane
 

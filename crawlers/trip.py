@@ -46,21 +46,44 @@ class ListPass:
     counted: bool = True
     ended: End | None = None
     pages: int = 0
+    skipped: int = 0
+    """Pages that an interrupted pass had read and this one jumped over."""
     ids: dict[str, None] = field(default_factory=dict)
+    before: dict[str, None] = field(default_factory=dict)
+    """What the interrupted pass had read."""
     unsettled: int = 0
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
+
+    @property
+    def place(self) -> int:
+        """How many pages deep it is."""
+        return self.pages + self.skipped
+
+    @property
+    def all_ids(self) -> dict[str, None]:
+        """What was read by this pass, and by the interrupted one that it goes on with."""
+        return self.before | self.ids
 
     def open(self, place: str) -> bool:
         """Whether the page at ``place`` (address or cursor) may be read; False ends the pass."""
         if place in self._visited:
             self.ended = "repeat"
-        elif self.pages >= self.cap:
+        elif self.place >= self.cap:
             self.ended = "cap"
         else:
             self._visited.add(place)
             return True
         return False
+
+    def unsee(self, place: str, taken: Taken) -> None:
+        """The page at ``place`` did not belong here: it may be read again, in its turn."""
+        self._visited.discard(place)
+        for item in taken.ids:
+            self.ids.pop(item, None)
+        self.pages -= 1
+        self.skipped, self.ended = 0, None
+        self.before.clear()
 
     def saw(self, page: Page, taken: Taken) -> Mapping[str, str] | None:
         """Take note of a page that was read; the next page's parameters, or None when the pass has ended."""
@@ -101,7 +124,8 @@ class ListPass:
             return len(self.ids)
         if self.total is None:
             return None
-        return max(min(self.total, self.reach) if self.reach is not None else self.total, len(self.ids))
+        shown = max(min(self.total, self.reach) if self.reach is not None else self.total, len(self.all_ids))
+        return shown - len(self.before.keys() - self.ids.keys())
 
 
 @dataclass(slots=True)

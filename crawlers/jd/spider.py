@@ -48,7 +48,7 @@ class JdSpider(HttpSpider):
         first = self.here.url(HOST, f"/comment/productPageComments.action?{urlencode(query)}")
         whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
                 pass
             whole.note(lane)
         await whole.read(trip)

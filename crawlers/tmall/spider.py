@@ -44,7 +44,7 @@ class TmallSpider(HttpSpider):
         shop = self.here.url("detail.tmall.com", f"/item.htm?id={item_id}")
         whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
                 pass
             whole.note(lane)
         await whole.read(trip)
