@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from alerts import drift
+from alerts import drift, hours
 from alerts.config import AlertSettings
 from alerts.tables import SourceHealth, table
 from alerts.upsert import lock, upsert
@@ -22,7 +22,8 @@ _MAX_QUERY = 400
 
 
 class CoverageStore:
-    """The last crawl of every query on every source, and what crawled records had (``alerts/drift.py``).
+    """The last crawl of every query on every source, what crawled records had (``alerts/drift.py``), what each hour
+    brought (``alerts/hours.py``).
 
     Absorbing the same record again changes nothing.
     """
@@ -56,6 +57,7 @@ class CoverageStore:
                     statement.on_conflict_do_update(index_elements=["source", "query"], set_=changed), row
                 )
                 drift.keep(connection, record)
+                hours.keep(connection, record)
                 news += 1
         return news
 

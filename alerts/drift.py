@@ -126,7 +126,7 @@ def drifts(
         began = (opened or {}).get(key)
         edge = min(since, began) if began is not None else since
         week = [one.fill for one in given if edge - timedelta(days=WEEK) <= one.day < edge]
-        before = _pooled(key[1], week)
+        before = pooled(key[1], week)
         if _size(before) < rules.min_records:
             continue
         least = rules.fall / 2 if began is not None else rules.fall
@@ -138,9 +138,9 @@ def _newest(days: Sequence[DayFill], rules: DriftRules) -> tuple[date, Fill] | N
     taken: list[Fill] = []
     for one in sorted(days, key=lambda given: given.day, reverse=True):
         taken.append(one.fill)
-        pooled = _pooled(one.fill.endpoint, taken)
-        if _size(pooled) >= rules.min_records:
-            return one.day, pooled
+        together = pooled(one.fill.endpoint, taken)
+        if _size(together) >= rules.min_records:
+            return one.day, together
     return None
 
 
@@ -161,7 +161,8 @@ def _default(name: str) -> float:
     return 0.0 if name in FIELD_NAMES else 1.0
 
 
-def _pooled(endpoint: str, fills: Sequence[Fill]) -> Fill:
+def pooled(endpoint: str, fills: Sequence[Fill]) -> Fill:
+    """The counts of several crawls of one endpoint, added up."""
     fields: dict[str, int] = defaultdict(int)
     lacking: dict[str, int] = defaultdict(int)
     for fill in fills:
@@ -180,7 +181,7 @@ def keep(connection: Connection, record: Coverage) -> None:
     for fill in record.fill:
         where = (rows.c.source == record.source, rows.c.endpoint == fill.endpoint, rows.c.day == day.isoformat())
         was = connection.execute(select(rows).where(*where)).mappings().first()
-        both = _pooled(fill.endpoint, [fill] if was is None else [_fill(dict(was)), fill])
+        both = pooled(fill.endpoint, [fill] if was is None else [_fill(dict(was)), fill])
         values = {
             "source": record.source,
             "endpoint": fill.endpoint,

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, fu
 from alerts.config import RANK, AlertSettings
 from alerts.coverage import health
 from alerts.explanation import Explanation, explanation_from_json
+from alerts.hours import SourceWeek, weeks
 from alerts.scopes import ScopeKey
 from alerts.tables import (
     Evidence,
@@ -240,6 +241,11 @@ class AlertReader:
                 )
             )
         return sorted(views, key=lambda v: (("silent", "partial", "ok").index(v.state), v.source))
+
+    def weeks(self, now: datetime) -> Mapping[str, SourceWeek]:
+        """Source -> its last seven Beijing days, by hour and by day."""
+        with self._engine.connect() as connection:
+            return weeks(connection, now)
 
     def states(self) -> Sequence[StateView]:
         """Scopes that are not normal, worst first."""

@@ -372,3 +372,27 @@ class FieldFill(Base):
     broken: Mapped[int] = mapped_column(BigInteger)
     fields: Mapped[str] = mapped_column(Text)
     lacking: Mapped[str] = mapped_column(Text)
+
+
+class SourceHour(Base):
+    """What the crawls of one query on one source that ended in one hour brought, summed. ``hour`` begins it, UTC.
+
+    ``runs`` counts crawls, ``short`` those of them that stopped or failed; ``planned`` leaves out crawls that could not
+    say. ``unreached``: counted by the platform and not shown, in the last of them. ``reason`` is the last one's.
+    """
+
+    __tablename__ = "source_hours"
+
+    source: Mapped[str] = mapped_column(String(80), primary_key=True)
+    query: Mapped[str] = mapped_column(String(400), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True, index=True)
+    runs: Mapped[int] = mapped_column(BigInteger)
+    short: Mapped[int] = mapped_column(BigInteger)
+    planned: Mapped[int] = mapped_column(BigInteger)
+    got: Mapped[int] = mapped_column(BigInteger)
+    new: Mapped[int] = mapped_column(BigInteger)
+    duplicate: Mapped[int] = mapped_column(BigInteger)
+    dead: Mapped[int] = mapped_column(BigInteger)
+    unreached: Mapped[int] = mapped_column(BigInteger)
+    pages: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)

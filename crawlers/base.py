@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
@@ -27,13 +28,18 @@ from scrapy.http import Response
 from crawlers.address import params_of, with_params
 from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
+from crawlers.heat import DEFAULT_BOUNDS, looked
+from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
+from crawlers.resume import Resumption
+from crawlers.revisit import look_due, reading_depth
 from crawlers.session import Session, cookies_of
 from crawlers.trip import ListPass, Trip
+from ingest.clock import BEIJING
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
 from ingest.privacy import mask
@@ -55,7 +61,7 @@ class PlatformStopped(Permanent):
 
 
 class BudgetSpent(Retryable):
-    """The run's or the hour's budget is spent; the next run goes on."""
+    """A budget is spent (the run's, the hour's, the day's), or it is quiet hours; the next run goes on."""
 
 
 class RobotsRefused(Permanent):
@@ -160,11 +166,12 @@ class PlatformSpider(Spider):
         self._close_books(trips)
 
     def _ordered_targets(self) -> list[Target]:
-        """The target that waited longest first, so that a small budget reaches all of them in turn."""
-        states = {target.key: self.kit.ledger.list_state(target.key).settled_at for target in self.here.targets}
-        never = [target for target in self.here.targets if states[target.key] is None]
-        rest = [(at, target) for target in self.here.targets if (at := states[target.key]) is not None]
-        return never + [target for _, target in sorted(rest, key=lambda pair: pair[0])]
+        """The target that waited longest, in its own intervals, first: a small budget reaches all of them in turn."""
+        heats, now = self.kit.ledger.heats.all(), self.kit.clock.now()
+        return sorted(
+            self.here.targets,
+            key=lambda target: -heats[target.key].waited(now) if target.key in heats else -math.inf,
+        )
 
     async def _one(self, target: Target, trip: Trip) -> None:
         try:
@@ -194,10 +201,22 @@ class PlatformSpider(Spider):
             if outcome.status == "complete":
                 self._judge(outcome)
             write_coverage(self.kit.log, self.coverage)
+            self._keep_heat(trips)
         except ShengwenError as error:
             logger.error("%s: the end of the run could not be written: %s", self.platform, error)
             outcome.status, outcome.reason = "failed", str(error)
         self.kit.ledger.finish(outcome.status, outcome.signal, outcome.reason)
+
+    def _keep_heat(self, trips: Sequence[Trip]) -> None:
+        """Note how lively each target was, and so when it is looked at next; one that was not reached stays due."""
+        book, now = self.kit.ledger.heats, self.kit.clock.now()
+        before = book.all()
+        for trip in trips:
+            if trip.pages == 0 and trip.status == "partial":
+                continue
+            key, bounds = trip.target.key, self.here.crawl_every or DEFAULT_BOUNDS
+            whole = trip.status == "complete"
+            book.keep(key, looked(before.get(key), new=trip.new, whole=whole, now=now, bounds=bounds, key=key))
 
     def _judge(self, outcome: Outcome) -> None:
         """The run is as whole as its targets: failed only when none of them could be read."""
@@ -271,6 +290,7 @@ class PlatformSpider(Spider):
             claimed=claim is not None,
             reach=reach,
             trusted=trusted,
+            horizon=self._horizon(key, since),
             counted=counted,
         )
         trip.lanes.append(lane)
@@ -284,24 +304,47 @@ class PlatformSpider(Spider):
             return True
         return self.kit.clock.now() - since.full_at >= timedelta(hours=self.here.full_pass_hours)
 
-    def comments_due(self, key: str, replies: int | None) -> bool:
-        """Whether a list below an item must be read: never read to its end, or its count changed."""
+    def _horizon(self, key: str, since: ListState) -> datetime | None:
+        """Down to when known items are read again in this pass; None: they are not."""
+        now = self.kit.clock.now()
+        depth = reading_depth(self.here.revisit_hours, key, since.settled_at, now)
+        return now - depth if depth else None
+
+    def comments_due(self, key: str, replies: int | None, born: datetime | None) -> bool:
+        """Whether a list below an item must be read: never read to its end, its count changed, or it has come of an age
+        at which it is looked at again (``born``: the item's own time)."""
         state = self.kit.ledger.list_state(key)
         if state.settled_run == 0 or state.settled_at is None:
             return replies != 0
-        if replies is not None:
-            return replies != state.total
-        return self.kit.clock.now() - state.settled_at >= timedelta(hours=self.here.recheck_hours)
+        if replies is not None and replies != state.total:
+            return True
+        ladder, now = self.here.revisit_hours, self.kit.clock.now()
+        if look_due(ladder, born, state.settled_at, now):
+            return True
+        # Beyond the ladder a changed count tells; where none is shown, the longest step does.
+        return replies is None and look_due(ladder, None, state.settled_at, now)
 
     # -- manners ------------------------------------------------------------------------------------------------
 
     async def turn(self) -> None:
-        """Take one page out of the budgets, before requesting it. Raises BudgetSpent."""
-        if self._pages >= self.here.pages_per_run:
-            raise BudgetSpent(f"pages_per_run: {self.here.pages_per_run} pages read")
-        if not self.kit.ledger.spend(self.here.requests_per_hour):
-            raise BudgetSpent(f"requests_per_hour: {self.here.requests_per_hour} requests made")
+        """Take one page out of the budgets, before requesting it. Raises BudgetSpent, also in quiet hours."""
+        here = self.here
+        if (until := self._quiet_until()) is not None:
+            raise BudgetSpent(f"quiet_hours: until {until.astimezone(BEIJING):%H:%M} Beijing time")
+        if self._pages >= here.pages_per_run:
+            raise BudgetSpent(f"pages_per_run: {here.pages_per_run} pages read")
+        if not self.kit.ledger.spend(here.requests_per_hour, here.pages_per_day):
+            if self.kit.ledger.pages_today() >= here.pages_per_day:
+                raise BudgetSpent(f"pages_per_day: {here.pages_per_day} pages read today")
+            raise BudgetSpent(f"requests_per_hour: {here.requests_per_hour} requests made")
         self._pages += 1
+
+    def _quiet_until(self) -> datetime | None:
+        """The end of the quiet hours, when a request that is given out now could begin in them."""
+        spans, now = quiet_spans(self.here.quiet_hours), self.kit.clock.now()
+        # Scrapy waits for the pause before it sends, and sends again, twice, what broke off.
+        latest = now + timedelta(seconds=3 * self.here.pause[1] + 2 * self.here.timeout)
+        return quiet_until(spans, now) or quiet_until(spans, latest)
 
     async def pause(self) -> None:
         """Wait as long as a reader would."""
@@ -372,17 +415,32 @@ class HttpSpider(PlatformSpider):
         )
 
     async def walk(
-        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None
+        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None, numbered: bool = False
     ) -> AsyncIterator[Reading]:
-        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
+        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap.
+
+        A pass through a ``numbered`` list that was cut off is gone on with (:mod:`crawlers.resume`). Lists with cursors
+        are read from the top again: a cursor is the platform's own and may have died, and the end of a list cannot be
+        told from the answer to a dead one.
+        """
+        resumption = Resumption(self.kit, lane, first) if numbered else None
         url: str | None = first
         while url is not None and lane.open(url):
-            payload = await self.fetch(url, referer=referer)
+            try:
+                payload = await self.fetch(url, referer=referer)
+            except (BudgetSpent, FetchFailed, asyncio.CancelledError):
+                if resumption is not None:
+                    resumption.keep()
+                raise
             trip.pages += 1
             reading = self.read(payload, trip, lane)
             yield reading
             more = lane.saw(reading.page, reading.taken)
-            url = self.next_url(first, more) if more is not None else None
+            here, url = url, self.next_url(first, more) if more is not None else None
+            if resumption is not None:
+                url = resumption.after(here, url, reading.taken)
+        if resumption is not None:
+            resumption.drop()
 
     def next_url(self, first: str, more: Mapping[str, str]) -> str:
         """The next page's address: the first page's, with the parameters that the parser read."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from crawlers.hours import quiet_spans, span
 from crawlers.official.config import Api, OfficialSettings
 from ingest.errors import ConfigError
 
@@ -36,6 +38,7 @@ OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu":
 
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
+_MAX_EVERY = 30 * 86_400.0
 
 
 def _as_text(value: Any) -> Any:
@@ -70,10 +73,35 @@ def _pause(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _span(value: str) -> str:
+    span(value)
+    return value.strip()
+
+
+def _spans(value: tuple[str, ...]) -> tuple[str, ...]:
+    quiet_spans(value)
+    return value
+
+
+def _ladder(value: tuple[float, ...]) -> tuple[float, ...]:
+    if any(hours <= 0 for hours in value) or any(one >= other for one, other in pairwise(value)):
+        raise ValueError("应为从小到大的小时数，都大于 0，例如 [1, 6, 24]")
+    return value
+
+
+def _every(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < value[0] <= value[1] <= _MAX_EVERY:
+        raise ValueError("应为 [最短, 最长] 秒，0 < 最短 ≤ 最长 ≤ 30 天")
+    return value
+
+
 NumericId = Annotated[str, BeforeValidator(_as_text), AfterValidator(_native_id)]
 Keyword = Annotated[str, AfterValidator(_keyword)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Pause = Annotated[tuple[float, float], AfterValidator(_pause)]
+Ladder = Annotated[tuple[float, ...], AfterValidator(_ladder)]
+Every = Annotated[tuple[float, float], AfterValidator(_every)]
+QuietHours = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], AfterValidator(_spans)]
 
 
 class _Plain(BaseModel):
@@ -114,11 +142,15 @@ class PlatformSettings(_Plain):
     * ``bases``: real host → base URL where it answers; a host that is not named is ``https://<host>``.
     * ``pause``: seconds between two pages, drawn evenly from [min, max].
     * ``page_cap``: most pages of one list (a product's reviews, a video's comments) in one pass.
-    * ``pages_per_run`` and ``requests_per_hour``: budgets; a run that spends one ends as ``partial`` and the next
-      goes on. The hour's budget holds across runs.
-    * ``full_pass_hours``: an incremental pass stops at what is known; this often a list is read to its end again, so
-      that edits deep in it are found.
-    * ``recheck_hours``: a known post whose list shows no comment count is opened again after this long.
+    * ``pages_per_run``, ``requests_per_hour`` and ``pages_per_day`` (Beijing days): budgets; a run that spends one
+      ends as ``partial`` and the next goes on. The hour's and the day's hold across runs and processes.
+    * ``quiet_hours``: spans of the Beijing day ("23:30-07:00") in which no request begins. A run that meets one ends as
+      ``partial``; the schedule starts none. They are for pages; an official API has its own daily quota.
+    * ``revisit_hours``: the ladder by which what is known is looked at again for edits, 追评 and new comments, less and
+      less often (:mod:`crawlers.revisit`); empty: never.
+    * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
+    * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
+      (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
@@ -133,8 +165,11 @@ class PlatformSettings(_Plain):
     page_cap: int = Field(default=100, ge=1, le=1000)
     pages_per_run: int = Field(default=300, ge=1, le=100_000)
     requests_per_hour: int = Field(default=400, ge=1, le=100_000)
-    full_pass_hours: float = Field(default=168.0, ge=0)
-    recheck_hours: float = Field(default=24.0, ge=0)
+    pages_per_day: int = Field(default=3000, ge=1, le=10_000_000)
+    quiet_hours: QuietHours = ()
+    revisit_hours: Ladder = (1.0, 6.0, 24.0, 72.0, 168.0, 720.0)
+    full_pass_hours: float = Field(default=720.0, ge=0)
+    crawl_every: Every | None = None
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     questions: bool = True
@@ -168,6 +203,7 @@ class ReaderSettings(PlatformSettings):
     may have new comments."""
 
     pause: Pause = (4.0, 10.0)
+    pages_per_day: int = Field(default=1500, ge=1, le=10_000_000)
     full_pass_hours: float = Field(default=24.0, ge=0)
 
 
@@ -197,6 +233,11 @@ class CrawlSettings(_Plain):
                     wanted = "，或者 ".join("、".join(fields) for fields in allowed)
                     raise ValueError(f"{platform} 的第 {number} 个采集目标应当填写 {wanted}")
         return self
+
+    @property
+    def platforms(self) -> Mapping[Platform, PlatformSettings]:
+        """All of them."""
+        return {platform: self.of(platform) for platform in PLATFORMS}
 
     def of(self, platform: Platform) -> PlatformSettings:
         """One platform's settings."""

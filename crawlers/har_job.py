@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 import orjson
 
+from crawlers.fill import FillTally
 from crawlers.har import har_payloads
 from crawlers.parse import parse
-from crawlers.payload import Payload
+from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import stored_url
 from ingest.clock import Clock
+from ingest.coverage import Coverage, write_coverage
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import Poison
@@ -27,11 +30,46 @@ from ingest.privacy import Privacy
 from ingest.relevance import Brand
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What one run read of one platform."""
+
+    platform: str
+    started: datetime
+    pages: int = 0
+    good: int = 0
+    dead: int = 0
+    walls: Counter[str] = field(default_factory=Counter)
+    fill: FillTally = field(default_factory=FillTally)
+
+    def look(self, page: Page) -> None:
+        self.pages += 1
+        self.fill.add(page)
+        if page.signal in STOP_SIGNALS:
+            self.walls[page.signal] += 1
+
+    def coverage(self, query: str, clock: Clock) -> Coverage:
+        return Coverage(
+            source=f"import:har-{self.platform}",
+            query=query,
+            got=self.good + self.dead,
+            new=self.good,
+            dead=self.dead,
+            pages=self.pages,
+            status="partial" if self.walls else "complete",
+            reason="; ".join(f"{count} answers said {signal}" for signal, count in sorted(self.walls.items())),
+            started_at=self.started,
+            finished_at=clock.now(),
+            fill=self.fill.fills(),
+        )
+
+
 class HarJob:
     """One HAR file; resumes after the last entry whose mentions are in the log (``ImportState.rows`` counts entries).
 
     Stubs (search hits without a text) are left out: as a newer revision they would blank the full item.
-    ``signals`` counts what the answers were, by the parser's signal.
+    ``signals`` counts what the answers were, by the parser's signal. What each run read is told as coverage of the
+    source ``import:har-PLATFORM``, with its fill rates; a run that is killed tells nothing of what it read.
     """
 
     source = ""
@@ -45,6 +83,7 @@ class HarJob:
         self._brand = brand
         self.name = f"har:{file_digest(path)[:32]}"
         self.signals: Counter[str] = Counter()
+        self._seen: dict[str, _Seen] = {}
 
     def state(self) -> ImportState:
         """Where an earlier run stopped, or a new state."""
@@ -72,10 +111,18 @@ class HarJob:
             self._save(good, state)
             progress(state)
             if stop.is_set():
+                self._tell()
                 return state
+        self._tell()
         state.finished = True
         self._save([], state)
         return state
+
+    def _tell(self) -> None:
+        """Coverage of what this run read, by platform."""
+        digest = self.name.partition(":")[2][:12]
+        write_coverage(self._log, [seen.coverage(f"har:{digest}", self._clock) for seen in self._seen.values()])
+        self._seen.clear()
 
     def settle(self, state: ImportState) -> None:
         """Note that all of it is searchable: from now on the file is one that was imported before."""
@@ -89,6 +136,8 @@ class HarJob:
     def _read(self, platform: str, payload: Payload) -> tuple[list[Outgoing], list[Outgoing]]:
         page = parse(platform, payload)
         self.signals[page.signal] += 1
+        seen = self._seen.setdefault(platform, _Seen(platform, self._clock.now()))
+        seen.look(page)
         good: list[Outgoing] = []
         bad = [self._park(platform, payload, Poison(p.reason, field=p.path)) for p in page.problems]
         for draft in page.mentions:
@@ -100,6 +149,8 @@ class HarJob:
                 bad.append(self._park(platform, payload, error))
             else:
                 good.append(Outgoing(mention.id, mention.to_json(), stamped()))
+        seen.good += len(good)
+        seen.dead += len(bad)
         return good, bad
 
     def _seal(self, draft: Draft, payload: Payload, endpoint: str) -> Mention:

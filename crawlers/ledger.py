@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, Row, String, delete, select, update
+from sqlalchemy import BigInteger, Connection, Engine, Float, Integer, Row, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ingest.clock import Clock
+from ingest.clock import BEIJING, Clock
 from ingest.state import Base, UtcDateTime, by_code_point, counting, insert_into, reading, state_errors
+
+if TYPE_CHECKING:
+    from crawlers.heat import HeatBook
+    from crawlers.places import Places
 
 GONE: Final = "gone"
 """Stands for the hash of an item that the platform removed."""
@@ -87,6 +91,43 @@ class CrawlQuota(Base):
     platform: Mapped[str] = mapped_column(String(32), primary_key=True)
     day: Mapped[str] = mapped_column(String(10))
     used: Mapped[int] = mapped_column(Integer)
+
+
+class CrawlDay(Base):
+    """How many pages of a platform were read on one Beijing day (``YYYY-MM-DD``)."""
+
+    __tablename__ = "crawl_days"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    pages: Mapped[int] = mapped_column(Integer)
+
+
+class CrawlTarget(Base):
+    """How lively one target is and when it is looked at next (:mod:`crawlers.heat`).
+
+    ``rate``: new items an hour, null before the second look; ``every``: seconds between two looks.
+    """
+
+    __tablename__ = "crawl_targets"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    rate: Mapped[float | None] = mapped_column(Float)
+    looked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    every: Mapped[float] = mapped_column(Float)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CrawlPlace(Base):
+    """Where an unfinished pass through a list stood (:mod:`crawlers.places`): JSON, parameters of the next page."""
+
+    __tablename__ = "crawl_places"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    place: Mapped[str] = mapped_column(Text)
+    kept_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +246,20 @@ class Ledger:
         """The current run's number; 0 before :meth:`begin`."""
         return self._run
 
+    @property
+    def heats(self) -> HeatBook:
+        """How lively the platform's targets are."""
+        from crawlers.heat import HeatBook
+
+        return HeatBook(self._engine, self._platform)
+
+    @property
+    def places(self) -> Places:
+        """Where unfinished reading stood."""
+        from crawlers.places import Places
+
+        return Places(self._engine, self._platform, self._clock)
+
     def begin(self) -> int:
         """Start a run; its number."""
         with _transaction(self._engine) as session:
@@ -227,17 +282,26 @@ class Ledger:
                 if status == "complete":
                     row.login_lost_at = None
 
-    def spend(self, limit: int) -> bool:
-        """Take one request out of this hour's budget; False when it is spent."""
+    def spend(self, limit: int, day_limit: int | None = None) -> bool:
+        """Take one request out of this hour's budget and, with ``day_limit``, out of the Beijing day's.
+
+        False when one of them is spent: then nothing is taken. Holds across runs and processes.
+        """
         now = self._clock.now()
         with _transaction(counting(self._engine)) as session:
-            row = _row(session, self._platform)
+            row = _row(session, self._platform)  # ours until the end: two runs queue up here
             if row.hour_at is None or not timedelta(0) <= now - row.hour_at < _HOUR:
                 row.hour_at, row.hour_used = now, 0
             if row.hour_used >= limit:
                 return False
+            if day_limit is not None and not _spend_page(session, self._platform, beijing_day(now), day_limit):
+                return False
             row.hour_used += 1
             return True
+
+    def pages_today(self) -> int:
+        """Pages read on this Beijing day."""
+        return pages_today(self._engine, self._platform, self._clock.now())
 
     def spend_today(self, day: str, limit: int) -> bool:
         """Take one call of an official API out of the quota of ``day`` (any name of it); False when it is spent."""
@@ -323,6 +387,30 @@ class Ledger:
             for start in range(0, len(ids), _CHUNK):
                 session.execute(delete(CrawlItem).where(CrawlItem.id.in_(ids[start : start + _CHUNK])))
             return len(ids)
+
+
+def beijing_day(now: datetime) -> str:
+    """The Beijing day of an instant, ``YYYY-MM-DD``."""
+    return now.astimezone(BEIJING).date().isoformat()
+
+
+def pages_today(engine: Engine, platform: str, now: datetime) -> int:
+    """Pages of a platform read on the Beijing day of ``now``."""
+    with _transaction(engine) as session:
+        row = session.get(CrawlDay, (platform, beijing_day(now)))
+        return row.pages if row is not None else 0
+
+
+def _spend_page(session: Session, platform: str, day: str, limit: int) -> bool:
+    row = session.get(CrawlDay, (platform, day))
+    if row is None:
+        session.execute(delete(CrawlDay).where(CrawlDay.platform == platform, CrawlDay.day != day))
+        row = CrawlDay(platform=platform, day=day, pages=0)
+        session.add(row)
+    if row.pages >= limit:
+        return False
+    row.pages += 1
+    return True
 
 
 @contextmanager

@@ -95,8 +95,8 @@ class PostsSpider(BrowserSpider):
                 await self.pause()
 
     def _due(self, hit: Draft) -> bool:
-        """Whether a post must be opened: its comments changed, or the list showed only a stub of it."""
-        if self.comments_due(self._key(hit), hit.replies):
+        """Whether a post must be opened: comments changed, it is of age, or it is known as a stub only."""
+        if self.comments_due(self._key(hit), hit.replies, hit.created_at):
             return True
         return hit.partial and not self.kit.ledger.known([mention_id(hit)])
 

@@ -30,7 +30,8 @@ class ListPass:
     ``newest_first``: the list is in order of time and an earlier pass reached its end, so what was settled then ends
     it. ``total``: what the platform claims, on the list itself or (``claimed``) where the list hangs. ``trusted``:
     growth of ``total`` says how many unsettled items there must be (replies far down count as well). ``reach``: how
-    many the platform shows at most. ``counted`` false: a list of stubs, or a part of a list that counts already.
+    many the platform shows at most. ``horizon``: down to this time known items are read again. ``counted`` false: a
+    list of stubs, or a part of a list that counts already.
     """
 
     key: str
@@ -41,24 +42,48 @@ class ListPass:
     trusted: bool = False
     claimed: bool = False
     reach: int | None = None
+    horizon: datetime | None = None
     counted: bool = True
     ended: End | None = None
     pages: int = 0
+    skipped: int = 0
+    """Pages that an interrupted pass had read and this one jumped over."""
     ids: dict[str, None] = field(default_factory=dict)
+    before: dict[str, None] = field(default_factory=dict)
+    """What the interrupted pass had read."""
     unsettled: int = 0
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
+
+    @property
+    def place(self) -> int:
+        """How many pages deep it is."""
+        return self.pages + self.skipped
+
+    @property
+    def all_ids(self) -> dict[str, None]:
+        """What was read by this pass, and by the interrupted one that it goes on with."""
+        return self.before | self.ids
 
     def open(self, place: str) -> bool:
         """Whether the page at ``place`` (address or cursor) may be read; False ends the pass."""
         if place in self._visited:
             self.ended = "repeat"
-        elif self.pages >= self.cap:
+        elif self.place >= self.cap:
             self.ended = "cap"
         else:
             self._visited.add(place)
             return True
         return False
+
+    def unsee(self, place: str, taken: Taken) -> None:
+        """The page at ``place`` did not belong here: it may be read again, in its turn."""
+        self._visited.discard(place)
+        for item in taken.ids:
+            self.ids.pop(item, None)
+        self.pages -= 1
+        self.skipped, self.ended = 0, None
+        self.before.clear()
 
     def saw(self, page: Page, taken: Taken) -> Mapping[str, str] | None:
         """Take note of a page that was read; the next page's parameters, or None when the pass has ended."""
@@ -73,9 +98,18 @@ class ListPass:
             self.ended = "end"
         elif (taken.ids and not fresh) or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
-        elif self.newest_first and self.since.settled_run and taken.ids and not taken.unsettled and self._grown():
+        elif self._known(taken) and self._grown() and self._past(page):
             self.ended = "settled"
         return None if self.ended else page.next
+
+    def _known(self, taken: Taken) -> bool:
+        """Everything on the page was settled by an earlier pass, and what follows is older."""
+        return self.newest_first and self.since.settled_run > 0 and bool(taken.ids) and not taken.unsettled
+
+    def _past(self, page: Page) -> bool:
+        """The page lies behind the horizon: even its newest item (others may be pinned) is older."""
+        times = [draft.created_at for draft in page.mentions if draft.created_at is not None]
+        return self.horizon is None or not times or max(times) < self.horizon
 
     def _grown(self) -> bool:
         """As many unsettled items were found as the claimed total has grown by."""
@@ -90,7 +124,8 @@ class ListPass:
             return len(self.ids)
         if self.total is None:
             return None
-        return max(min(self.total, self.reach) if self.reach is not None else self.total, len(self.ids))
+        shown = max(min(self.total, self.reach) if self.reach is not None else self.total, len(self.all_ids))
+        return shown - len(self.before.keys() - self.ids.keys())
 
 
 @dataclass(slots=True)
@@ -103,6 +138,8 @@ class Trip:
     pages: int = 0
     expected: int = 0
     """Items that were opened one by one (posts, videos)."""
+    unreached: int = 0
+    """Items that the platform counts and shows in no list."""
     status: Status | None = None
     signal: str = "ok"
     reason: str = ""
@@ -140,6 +177,11 @@ class Trip:
         return all(below.ended for below in self.lanes[self.lanes.index(lane) :])
 
     @property
+    def new(self) -> int:
+        """Items streamed for the first time or as a new revision."""
+        return sum(fate == "new" for fate in self._fates.values())
+
+    @property
     def whole(self) -> bool:
         """Everything that the platform showed was read."""
         return not self.shortfall
@@ -164,7 +206,7 @@ class Trip:
         """The record of this trip."""
         claims = [lane.claim for lane in self.lanes if lane.counted]
         planned = None if None in claims else sum(claim or 0 for claim in claims) + self.expected
-        new = sum(fate == "new" for fate in self._fates.values())
+        new = self.new
         got = len(self._fates) + self._dead
         top = self.lanes[0] if self.lanes else None
         return Coverage(
@@ -177,6 +219,7 @@ class Trip:
             duplicate=len(self._fates) - new,
             dead=self._dead,
             pages=self.pages,
+            unreached=self.unreached,
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

@@ -42,7 +42,9 @@ class Coverage(Frozen):
 
     ``planned``: what the platform says there is, null where it does not say; ``got``: items read; ``new``: streamed
     for the first time or as a new revision; ``duplicate``: known and unchanged; ``dead``: parked. ``signal`` is the
-    parser's last. ``fill`` counts what the records had, where a parser read them; older records do not have it.
+    parser's last. ``unreached``: items that the platform counts and shows in no list, however it is sorted or
+    filtered; they are not planned. ``fill`` counts what the records had, where a parser read them. Older records have
+    neither.
     """
 
     source: str
@@ -54,6 +56,7 @@ class Coverage(Frozen):
     duplicate: int = Field(default=0, ge=0, le=MAX_COUNT)
     dead: int = Field(default=0, ge=0, le=MAX_COUNT)
     pages: int = Field(default=0, ge=0, le=MAX_COUNT)
+    unreached: int = Field(default=0, ge=0, le=MAX_COUNT)
     status: Status
     signal: str = "ok"
     reason: str = ""
@@ -65,8 +68,9 @@ class Coverage(Frozen):
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without counts a record is written as before, for readers that do not know them."""
         values: dict[str, Any] = handler(self)
-        if not self.fill:
-            values.pop("fill", None)
+        for name in ("fill", "unreached"):
+            if not values.get(name):
+                values.pop(name, None)
         return values
 
 

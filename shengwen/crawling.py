@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from crawlers.config import PLATFORMS, Platform
+from crawlers.config import PLATFORMS, CrawlSettings, Platform, Target
+from crawlers.heat import DEFAULT_BOUNDS, Bounds
 from crawlers.ledger import PlatformBook
 from ingest.errors import UserError
 from shengwen.home import Home
 from shengwen.lease import CRAWLER, Lease
+from shengwen.pacing import Plan, paced, plan
 from shengwen.settings import Settings, log_settings, secret_path, state_url
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ STAND_BY: Final = 5.0
 """Seconds between two looks at whether it is this process's turn to crawl."""
 
 
+_ALL_TARGETS: Final[Mapping[Platform, Sequence[Target]]] = {}
+
+
 def _always() -> bool:
     return True
 
@@ -53,12 +58,18 @@ def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
     return home.path / (chosen or f"sessions/{platform}.json")
 
 
-def job_of(home: Home, settings: Settings) -> Job:
-    """What a spider's process is told. A session that ``shengwen login`` kept is used."""
+def job_of(home: Home, settings: Settings, due: Mapping[Platform, Sequence[Target]] = _ALL_TARGETS) -> Job:
+    """What a spider's process is told. A session that ``shengwen login`` kept is used.
+
+    ``due``: by platform, the targets to read, where not all.
+    """
     from crawlers.run import Job
 
-    crawl = settings.crawl
+    crawl = paced(settings.crawl, settings.schedule.crawl_every)
     for platform in PLATFORMS:
+        if platform in due:
+            here = crawl.of(platform).model_copy(update={"targets": tuple(due[platform])})
+            crawl = crawl.model_copy(update={platform: here})
         session = session_file(home, settings, platform)
         if session.exists():
             here = crawl.of(platform).model_copy(update={"storage_state": str(session)})
@@ -93,7 +104,10 @@ def in_browser(settings: Settings, platform: Platform) -> bool:
 
 
 class CrawlSchedule:
-    """Runs every planned platform every ``schedule.crawl_every`` seconds, at most one run of a platform at a time.
+    """Runs every planned platform when one of its targets is due (:mod:`shengwen.pacing`), one run of it at a time.
+
+    A run reads the targets that are due, and begins no sooner than the shortest interval after the last one ended. None
+    begins in quiet hours, or when the day's pages are spent.
 
     A platform that stopped on a login wall, a verification or a refusal is left alone until a person resumes it.
     Nothing is crawled while ``held`` says no (another process does it); that is looked at again every few seconds.
@@ -112,6 +126,7 @@ class CrawlSchedule:
         self._ran: set[Platform] = set()
         self._stopped: set[Platform] = set()
         self._scheduled: list[Platform] = []
+        self._forced: set[Platform] = set()
         self.left_out: list[str] = []
 
     def start(self) -> None:
@@ -143,7 +158,8 @@ class CrawlSchedule:
                 args=[platform],
                 id=platform,
                 executor="browser" if in_browser(self._rooms.settings, platform) else "http",
-                seconds=self._rooms.settings.schedule.crawl_every,
+                # In case a run dies before it says when the next one is.
+                seconds=self._bounds(platform)[0],
                 next_run_time=self._rooms.clock.now(),
             )
         self._scheduler.add_job(self._look_for_resumed, "interval", id="resumed", seconds=LOOK_FOR_RESUMED)
@@ -160,7 +176,19 @@ class CrawlSchedule:
         """A person looked at it: crawl again, now. Raises UserError for a platform that is not stopped."""
         if not self._book.resume(platform):
             raise UserError(f"{NAMES.get(platform, platform)} 没有停下，不需要恢复")
+        self._forced.update(p for p in PLATFORMS if p == platform)
         self._at(platform, timedelta(0))
+
+    @property
+    def _crawl(self) -> CrawlSettings:
+        return paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+
+    def _bounds(self, platform: Platform) -> Bounds:
+        return self._crawl.of(platform).crawl_every or DEFAULT_BOUNDS
+
+    def plan(self, platform: Platform, *, forced: bool = False) -> Plan:
+        """What is to be done about a platform now, and why."""
+        return plan(self._crawl, self._rooms.engine, platform, self._rooms.clock.now(), forced=forced)
 
     def _at(self, platform: str, wait: timedelta) -> None:
         if self._scheduler is not None and self._scheduler.get_job(platform) is not None:
@@ -176,7 +204,7 @@ class CrawlSchedule:
         return self._ran.issuperset(self._scheduled)
 
     def next_run(self, platform: str) -> datetime | None:
-        """When a platform is crawled next, UTC; null when it is not scheduled."""
+        """When a platform is crawled next, UTC; null when this process does not schedule it."""
         job = self._scheduler.get_job(platform) if self._scheduler is not None else None
         return None if job is None else job.next_run_time
 
@@ -191,10 +219,16 @@ class CrawlSchedule:
         if self._book.status(platform).needs_person:
             self._stopped.add(platform)
             return
+        found = self.plan(platform, forced=platform in self._forced)
+        if not found.go:
+            self._ran.add(platform)
+            self._at(platform, max(found.next_at - self._rooms.clock.now(), timedelta(seconds=1)))
+            return
+        self._forced.discard(platform)
         self._running.add(platform)
         try:
             # Made anew for each run: somebody may have logged in meanwhile.
-            job = job_of(self._rooms.home, self._rooms.settings)
+            job = job_of(self._rooms.home, self._rooms.settings, {platform: found.due})
             report = run_spider(platform, job, RUN_TIMEOUT, stop=_Leave(self._stop, self._held_by_us))
         except Exception:
             logger.exception("%s could not be started", platform)
@@ -205,6 +239,17 @@ class CrawlSchedule:
         finally:
             self._running.discard(platform)
             self._ran.add(platform)
+            self._after(platform)
+
+    def _after(self, platform: Platform) -> None:
+        """Say when the next run is: when a target is due, and not at once again (a budget may be spent)."""
+        shortest = timedelta(seconds=self._bounds(platform)[0])
+        try:
+            found = self.plan(platform)
+            self._at(platform, max(found.next_at - self._rooms.clock.now(), shortest))
+        except Exception as error:
+            logger.warning("cannot see when %s is due: %s", platform, error)
+            self._at(platform, shortest)
 
     def _look_for_resumed(self) -> None:
         """What a person resumed on a page that runs elsewhere is crawled now, not at the next round."""
@@ -216,6 +261,7 @@ class CrawlSchedule:
                 return
             if not stopped:
                 self._stopped.discard(platform)
+                self._forced.add(platform)
                 self._at(platform, timedelta(0))
 
 

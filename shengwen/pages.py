@@ -81,6 +81,11 @@ def platform_statuses(rooms: Rooms, schedule: CrawlSchedule) -> Sequence[Platfor
             state = "running"
         else:
             state = "waiting" if platform in wanted else "off"
+        next_run, next_why = schedule.next_run(platform), ""
+        if platform in wanted and state == "waiting":
+            found = schedule.plan(platform)
+            # Another process may do the crawling; what it goes by is in the state database.
+            next_run, next_why = next_run or found.next_at, found.why
         shown.append(
             PlatformStatus(
                 source=platform,
@@ -93,7 +98,8 @@ def platform_statuses(rooms: Rooms, schedule: CrawlSchedule) -> Sequence[Platfor
                 login_at=status.login_at,
                 login_lost_at=status.login_lost_at,
                 last_run=status.finished_at,
-                next_run=schedule.next_run(platform),
+                next_run=next_run,
+                next_why=next_why,
             )
         )
     return shown

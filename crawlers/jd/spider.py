@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from crawlers.base import HttpSpider
+from crawlers.capped import CappedList, Part
 from crawlers.config import Target
 from crawlers.trip import Trip
 from ingest.draft import Draft
@@ -16,6 +17,16 @@ QUESTIONS: Final = "question.jd.com"
 PAGE_SIZE: Final = 10
 REACH: Final = 100 * PAGE_SIZE
 """The list shows pages 0 to 99, whatever it counts."""
+
+_RECOMMENDED: Final = {"sortType": "5"}
+PARTS: Final = (
+    *(
+        Part(name, {"score": score}, then=_RECOMMENDED)
+        for name, score in (("bad", "1"), ("middle", "2"), ("good", "3"), ("append", "5"), ("picture", "4"))
+    ),
+    Part("recommended", _RECOMMENDED),
+)
+"""What the page's own filters show of a list that is too long: 差评, 中评, 好评, 追评, 晒图, and the other sorting."""
 
 
 class JdSpider(HttpSpider):
@@ -35,9 +46,12 @@ class JdSpider(HttpSpider):
             "fold": "1",
         }
         first = self.here.url(HOST, f"/comment/productPageComments.action?{urlencode(query)}")
+        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
                 pass
+            whole.note(lane)
+        await whole.read(trip)
         if self.here.questions:
             await self._questions(sku, trip, shop)
 
@@ -54,7 +68,7 @@ class JdSpider(HttpSpider):
     async def _answers(self, question: Draft, trip: Trip, shop: str) -> None:
         """All answers of a question whose list shows only the first of them."""
         key = f"answers:{question.native_id}"
-        if not self.comments_due(key, question.replies):
+        if not self.comments_due(key, question.replies, question.created_at):
             return
         query = urlencode({"page": "1", "questionId": str(question.native_id)})
         first = self.here.url(QUESTIONS, f"/question/getAnswerListById.action?{query}")

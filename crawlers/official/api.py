@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from crawlers.config import Platform
+from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, looked
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.official.client import ApiRefused, Call, Client, QuotaSpent, Refusal, Stopped
@@ -177,10 +178,19 @@ class OfficialApi(ABC):
                 failed = all(record.status == "failed" for record in self.coverage)
                 self.status, self.reason = "failed" if failed else "partial", short[0].reason
             write_coverage(self.kit.log, self.coverage)
+            self._keep_heat()
         except ShengwenError as error:
             logger.error("%s: the end of the run could not be written: %s", self.platform, error)
             self.status, self.reason = "failed", str(error)
         self.kit.ledger.finish(self.status, self.signal, self.reason)
+
+    def _keep_heat(self) -> None:
+        """The API as a whole counts as one target: its quota is the platform's, not a product's."""
+        book, now = self.kit.ledger.heats, self.kit.clock.now()
+        bounds = self.kit.settings.of(self.platform).crawl_every or DEFAULT_BOUNDS
+        new, whole = sum(record.new for record in self.coverage), self.status == "complete"
+        before = book.all().get(OFFICIAL)
+        book.keep(OFFICIAL, looked(before, new=new, whole=whole, now=now, bounds=bounds, key=OFFICIAL))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,21 @@ from typing import Final
 from urllib.parse import urlencode
 
 from crawlers.base import HttpSpider
+from crawlers.capped import CappedList, Part
 from crawlers.config import Target
 from crawlers.trip import Trip
 
 HOST: Final = "rate.tmall.com"
-REACH: Final = 99 * 20
+PAGE_SIZE: Final = 20
+REACH: Final = 99 * PAGE_SIZE
 """The list shows 99 pages of 20, whatever it counts."""
+_DEFAULT: Final = {"order": "3"}
+PARTS: Final = (
+    Part("append", {"append": "1"}, then=_DEFAULT),
+    Part("picture", {"picture": "1"}, then=_DEFAULT),
+    Part("default", _DEFAULT),
+)
+"""What the page's own filters show of a list that is too long: 追评, 有图, and the other sorting. It has no stars."""
 
 
 class TmallSpider(HttpSpider):
@@ -33,6 +42,9 @@ class TmallSpider(HttpSpider):
         )
         first = self.here.url(HOST, f"/list_detail_rate.htm?{query}")
         shop = self.here.url("detail.tmall.com", f"/item.htm?id={item_id}")
+        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
                 pass
+            whole.note(lane)
+        await whole.read(trip)

@@ -55,7 +55,7 @@ class ZhihuSpider(HttpSpider):
     async def _comments(self, draft: Draft, trip: Trip, referer: str) -> None:
         key = f"comments:{draft.kind}:{draft.native_id}"
         claim = None if draft.kind == "question" else draft.replies  # a question counts its answers, not its comments
-        if not self.comments_due(key, claim):
+        if not self.comments_due(key, claim, draft.created_at):
             return
         resource = f"{_RESOURCES[draft.kind]}/{draft.native_id}"
         first = self.here.url(HOST, f"/api/v4/comment_v5/{resource}/root_comment?{_ORDER}")
@@ -68,7 +68,7 @@ class ZhihuSpider(HttpSpider):
     async def _replies(self, root: Draft, trip: Trip, referer: str) -> None:
         """All replies of a comment that shows only the first of them."""
         key = f"replies:{root.native_id}"
-        if not self.comments_due(key, root.replies):
+        if not self.comments_due(key, root.replies, root.created_at):
             return
         first = self.here.url(HOST, f"/api/v4/comment_v5/comment/{root.native_id}/child_comment?{_ORDER}")
         with self.passing(key, trip, newest_first=True, claim=root.replies, trusted=True, counted=False) as lane:

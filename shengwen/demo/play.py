@@ -81,6 +81,7 @@ class Demo:
         }
         # On one's own machine there is nobody to be slow for; on the platforms the defaults hold.
         manners = {"pause": (0.0, 0.05), "requests_per_hour": 100_000, "pages_per_run": 5_000}
+        manners |= {"pages_per_day": 10_000_000, "crawl_every": (CRAWL_EVERY, CRAWL_EVERY)}
         return {name: {"bases": bases[name], "targets": wanted[name], **manners} for name in wanted}
 
     def _alerts(self, page: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class PlatformStatus:
 
     ``signal`` and ``reason`` say why it stopped. ``needs_person``: it will not go on before somebody logged in or
     looked at a verification page and pressed 恢复. ``login_at``: when a person last logged in there; ``login_lost_at``:
-    since when that is worth nothing. Instants are UTC.
+    since when that is worth nothing. ``next_why``: why then, in Chinese. Instants are UTC.
     """
 
     source: str
@@ -64,6 +64,7 @@ class PlatformStatus:
     login_lost_at: datetime | None = None
     last_run: datetime | None = None
     next_run: datetime | None = None
+    next_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from alerts.hours import SourceWeek, Yield
 from alerts.read import QueryView, SourceView
 from ingest.dead_letters import DeadLetter
 from ingest.errors import ShengwenError, UserError
@@ -35,6 +36,8 @@ VERDICTS = {
     "off": "未启用",
 }
 """In the order in which they are listed: what needs somebody first."""
+LOOKS = {"none": "没有看", "silent": "没有看成", "quiet": "看了，没有新的", "new": "新增"}
+"""What an hour was like (:class:`alerts.hours.HourCell`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,28 @@ class SourceLine:
     collector: PlatformStatus | None
     coverage: SourceView | None
     letters: int
+    week: SourceWeek | None = None
+
+    @property
+    def said(self) -> str:
+        """Whether it is quiet or silent, in words; empty where the verdict says enough."""
+        if self.verdict == "quiet":
+            looks = sum(line.runs - line.short for line in self.week.days[-2:]) if self.week else 0
+            times = f"这两天看完 {looks} 次，" if looks else ""
+            return f"看过了，没有新的：{times}24 小时里没有新内容。"
+        if self.verdict == "silent":
+            return "没有看成：这段时间有没有新内容，不知道。"
+        if self.verdict in ("person", "stopped"):
+            return "没有在看：恢复之前有没有新内容，不知道。"
+        return "还没有看过。" if self.verdict == "unknown" else ""
+
+    @property
+    def yields(self) -> str:
+        """What the last hour and the last 24 hours brought, against the same time last week."""
+        if self.week is None:
+            return ""
+        hour, day = self.week.hour, self.week.day
+        return f"上一个整点小时{_against(hour, '上周同一小时')}；24 小时{_against(day, '上周同一时段')}。"
 
     @property
     def totals(self) -> QueryView | None:
@@ -59,10 +84,16 @@ class SourceLine:
         return max(queries, key=lambda one: one.finished_at, default=None)
 
 
+def _against(found: Yield, then: str) -> str:
+    new = "没有看" if found.new is None else f"新增 {found.new} 条"
+    return f"{new}（{then}{'没有看' if found.before is None else f' {found.before} 条'}）"
+
+
 def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLine]:
     """All sources that are configured or ever reported; those that need somebody first."""
     collectors = {one.source: one for one in deps.platform_status()}
     coverage = {one.source: one for one in deps.reader.sources(deps.clock.now())}
+    weeks = deps.reader.weeks(deps.clock.now())
     parked: dict[str, int] = {}
     for letter in letters:
         parked[letter.source] = parked.get(letter.source, 0) + 1
@@ -70,10 +101,11 @@ def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLin
         SourceLine(
             source=source,
             name=collectors[source].name if source in collectors else source_name(source),
-            verdict=_verdict(collectors.get(source), coverage.get(source)),
+            verdict=_verdict(collectors.get(source), coverage.get(source), weeks.get(source)),
             collector=collectors.get(source),
             coverage=coverage.get(source),
             letters=parked.get(source, 0),
+            week=weeks.get(source),
         )
         for source in dict.fromkeys([*collectors, *coverage])
     ]
@@ -81,7 +113,7 @@ def source_lines(deps: WebDeps, letters: Sequence[DeadLetter]) -> list[SourceLin
     return sorted(lines, key=lambda line: order.index(line.verdict))
 
 
-def _verdict(collector: PlatformStatus | None, coverage: SourceView | None) -> str:
+def _verdict(collector: PlatformStatus | None, coverage: SourceView | None, week: SourceWeek | None) -> str:
     if collector is not None:
         if collector.needs_person:
             return "person"
@@ -96,7 +128,8 @@ def _verdict(collector: PlatformStatus | None, coverage: SourceView | None) -> s
         return "stopped"
     if coverage.state == "partial":
         return "partial"
-    return "ok" if any(one.new for one in coverage.queries) else "quiet"
+    news = any(one.new for one in coverage.queries) or (week is not None and week.day.new)
+    return "ok" if news else "quiet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +165,7 @@ def sources(request: Request, pages: PagesDep, resumed: str = "") -> Response:
         letters=len(letters),
         counts=deps.index.counts(),
         verdicts=VERDICTS,
+        looks=LOOKS,
         notice=f"{source_name(resumed)} 已恢复，会在下一轮继续采集。" if resumed else "",
     )
 

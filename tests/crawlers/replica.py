@@ -97,7 +97,12 @@ class Replica:
         if keywords is not None:
             targets[platform] = [{"keyword": word} for word in keywords]
         bases = platform_bases(self.demo.base_url)[platform]
-        return {"bases": bases, "targets": targets[platform], "requests_per_hour": 100_000} | more
+        return {
+            "bases": bases,
+            "targets": targets[platform],
+            "requests_per_hour": 100_000,
+            "pages_per_day": 1_000_000,
+        } | more
 
 
 @contextmanager

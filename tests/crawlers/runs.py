@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import crawlers.ledger
+import crawlers.run
 from crawlers.config import CrawlSettings, Platform
 from crawlers.ledger import PlatformBook, PlatformStatus
 from crawlers.run import Job, Report, load_job, run
@@ -36,8 +38,21 @@ SHARED = (
 assert crawlers.ledger  # its tables are declared on Base
 
 
-def run_in_child(platform: Platform, config: str, report: str) -> None:
-    """What a forked child does: one run, its report into a file."""
+class StartedAt(SystemClock):
+    """A clock that begins at an instant of the test's choice and goes on from there."""
+
+    def __init__(self, start: datetime) -> None:
+        self._ahead = start - super().now()
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def run_in_child(platform: Platform, config: str, report: str, now: str = "") -> None:
+    """What a forked child does: one run, its report into a file. ``now``: what its clock says when it begins."""
+    if now:
+        start = datetime.fromisoformat(now)
+        crawlers.run.SystemClock = lambda: StartedAt(start)  # type: ignore[misc,assignment]  # this child's only
     done = run(platform, load_job(Path(config)))
     Path(report).write_text(done.model_dump_json(), encoding="utf-8")
     raise SystemExit(done.exit_code)
@@ -48,6 +63,8 @@ class Home:
 
     def __init__(self, path: Path, nursery: Nursery, **platforms: dict[str, Any]) -> None:
         self.path = path
+        self.now: datetime | None = None
+        """What a run's clock says when it begins; none: the machine's."""
         self._nursery = nursery
         path.mkdir(parents=True, exist_ok=True)
         self.state_url = f"sqlite:///{path / 'state.db'}"
@@ -73,7 +90,8 @@ class Home:
         config = self.path / f"{platform}.job.json"
         config.write_text(self.job.model_dump_json(), encoding="utf-8")
         self._report(platform).unlink(missing_ok=True)
-        return self._nursery.start(run_in_child, platform, str(config), str(self._report(platform)))
+        now = self.now.isoformat() if self.now is not None else ""
+        return self._nursery.start(run_in_child, platform, str(config), str(self._report(platform)), now)
 
     def crawl(self, platform: Platform, seconds: float = 60) -> Report:
         """One run, to its end; its exit code fits its report."""

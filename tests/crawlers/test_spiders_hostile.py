@@ -160,6 +160,40 @@ def test_kill_9_in_the_middle_loses_nothing_and_streams_nothing_twice(shop: Shop
     assert home.known() == 60
 
 
+def test_a_long_list_is_gone_on_with_where_kill_9_cut_it_off(shop: ShopServer, home: Home) -> None:
+    shop.reviews["1"] = [review(n) for n in range(300, 0, -1)]
+    home.configure(jd=shop.settings("1", pause=[0.05, 0.05]))
+    child = home.begin("jd")
+    wait_until(lambda: shop.hits["1"] >= 17)
+    child.signal(signal.SIGKILL)
+    assert child.wait() == KILLED
+    reached = shop.hits["1"]
+    assert reached < 30
+    shop.reviews["1"] = [review(n) for n in range(312, 300, -1)] + shop.reviews["1"]  # and there are news
+    shop.hits.clear()
+    home.configure(jd=shop.settings("1"))
+    (record,) = home.crawl("jd").coverage
+    assert record.status == "complete"
+    assert home.ids() == {f"jd:review:{10_000_000_000 + n}": 1 for n in range(1, 313)}
+    assert shop.hits["1"] <= 32 - 15 + 3  # two pages of news, one page twice
+    assert record.planned == record.got
+    again = home.crawl("jd").coverage[0]
+    assert (again.new, again.pages) == (0, 1)
+
+
+def test_a_place_that_does_not_fit_any_more_is_not_gone_by(shop: ShopServer, home: Home) -> None:
+    """Most of what was read is removed: behind the noted page nothing is known, or there is none."""
+    shop.reviews["1"] = [review(n) for n in range(300, 0, -1)]
+    home.configure(jd=shop.settings("1", pages_per_run=12))
+    assert home.crawl("jd").status == "partial"
+    shop.reviews["1"] = shop.reviews["1"][:10] + shop.reviews["1"][120:]
+    home.configure(jd=shop.settings("1"))
+    assert home.crawl("jd").status == "complete"
+    wanted = {f"jd:review:{record['id']}" for record in shop.reviews["1"]}
+    assert wanted <= set(home.ids())
+    assert set(home.ids().values()) == {1}
+
+
 def test_sigterm_ends_cleanly_with_what_was_read(shop: ShopServer, home: Home) -> None:
     shop.reviews["1"] = [review(n) for n in range(30, 0, -1)]
     shop.reviews["2"] = [review(n) for n in range(99, 90, -1)]

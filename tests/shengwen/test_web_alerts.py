@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -416,6 +417,40 @@ def test_quiet_silent_and_stopped_sources_are_told_apart(world: World) -> None:
     assert page.count(">恢复</button>") == 1
     assert "shengwen login xiaohongshu" in page
     assert "没有找到 Chromium" in page
+
+
+def test_the_hours_of_a_week_tell_quiet_from_silent_and_compare_with_last_week(world: World) -> None:
+    store, top = CoverageStore(world.engine), NOW.replace(minute=0)
+
+    def told(query: str, ago: timedelta, status: str = "complete", **given: Any) -> Coverage:
+        end = top - ago - timedelta(minutes=20)
+        return Coverage.model_validate(
+            {"source": "jd", "query": query, "status": status, "started_at": end, "finished_at": end} | given
+        )
+
+    fill = Fill(endpoint="jd.productPageComments", records=40, fields={"text": 38})
+    store.absorb(
+        [
+            told("sku=1", timedelta(days=7), got=9, new=9),
+            told("sku=1", timedelta(hours=30), "stopped", reason="滑块 <b>验证</b>"),
+            told("sku=1", timedelta(hours=3), got=40, fill=(fill,)),
+            told("sku=1", timedelta(0), got=40, planned=44, new=3, unreached=120, fill=(fill,)),
+        ]
+    )
+    world.platforms[:] = [
+        PlatformStatus("jd", "京东", "waiting", next_run=NOW, next_why="约每小时 3 条新的"),
+        PlatformStatus("zhihu", "知乎", "waiting"),
+    ]
+    page = world.logged_in().get("/sources").text
+    cells = re.findall(r'<rect class="(\w+)', page)
+    assert {look: cells.count(look) for look in ("new", "quiet", "silent")} == {"new": 1, "quiet": 1, "silent": 1}
+    assert "上一个整点小时新增 3 条（上周同一小时 9 条）" in page
+    assert "滑块 &lt;b&gt;验证&lt;/b&gt;" in page
+    assert "120 条，各种排序和筛选都没有给出" in page
+    assert "约每小时 3 条新的" in page
+    assert 'data-label="缺">4<' in page
+    assert "正文 95%" in page
+    assert "还没有看过。" in page  # zhihu
 
 
 def test_a_source_that_only_its_records_know_can_be_silent(world: World) -> None:

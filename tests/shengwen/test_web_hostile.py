@@ -69,7 +69,7 @@ def assert_harmless(page: str) -> None:
         if tag == "script":
             assert attributes["src"].startswith("/static/")
         if tag == "svg":
-            assert attributes["class"] in ("icon", "gauge")
+            assert attributes["class"] in ("icon", "gauge", "hours")
         for name, value in attributes.items():
             assert not name.startswith("on"), name
             assert name not in ("style", "srcdoc", "formaction", "hx-on", "hx-vals"), name

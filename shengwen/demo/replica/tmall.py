@@ -22,6 +22,7 @@ from shengwen.demo.replica.switches import Answer, Switches, to_login
 from shengwen.demo.replica.web import Stage, as_object, beijing, bounded, jsonp, millis, number, page, picture
 
 PAGE: Final = 20
+MAX_PAGES: Final = 99
 DETAIL_LIST: Final = "mtop.taobao.rate.detaillist.get"
 NEW_PC: Final = "mtop.alibaba.review.list.for.new.pc.detail"
 TOKEN_COOKIE: Final = "_m_h5_tk"  # noqa: S105 - a cookie's name
@@ -75,9 +76,9 @@ class _Tmall:
             chosen = [item for item in chosen if item.pictures]
         if request.query_params.get("order") != "1":
             chosen = sorted(chosen, key=lambda item: (item.likes, item.created_at), reverse=True)
-        last = max(1, -(-len(chosen) // PAGE))
+        last = min(MAX_PAGES, max(1, -(-len(chosen) // PAGE)))
         asked = number(request, "currentPage", 1, low=1)
-        shown = chosen[(asked - 1) * PAGE : asked * PAGE]
+        shown = chosen[(asked - 1) * PAGE : asked * PAGE] if asked <= last else []
         body = {
             "rateDetail": {
                 "rateCount": {
