@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
 from scrapy import Request, Spider
-from scrapy.exceptions import IgnoreRequest
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
@@ -263,7 +263,7 @@ class PlatformSpider(Spider):
         )
         trip.lanes.append(lane)
         yield lane  # an exception leaves the lane open: nothing is settled
-        if lane.ended and trip.may_settle(lane):
+        if lane.ended and not lane.holes and trip.may_settle(lane):
             self.kit.pipeline.flush()
             self.kit.ledger.settle(key, lane.total, full=lane.ended == "end")
 
@@ -308,6 +308,8 @@ class PlatformSpider(Spider):
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
                 raise RobotsRefused(f"robots.txt forbids {request.url}") from error
+            raise self._failed("too_large", error) from error
+        except DownloadCancelledError as error:  # Scrapy cancels what outgrows DOWNLOAD_MAXSIZE, and nothing else
             raise self._failed("too_large", error) from error
         except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
             raise self._failed(type(error).__name__, error) from error
@@ -356,12 +358,27 @@ class HttpSpider(PlatformSpider):
         )
 
     async def walk(
-        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None
+        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None, numbered: str = ""
     ) -> AsyncIterator[Reading]:
-        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap."""
+        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap.
+
+        ``numbered`` names the parameter that counts the pages, where one does: then a page that cannot be fetched
+        is left out, noted, and does not hide the next. Never the first one, nor two in a row. Raises FetchFailed.
+        """
         url: str | None = first
+        broken = False
         while url is not None and lane.open(url):
-            payload = await self.fetch(url, referer=referer)
+            try:
+                payload = await self.fetch(url, referer=referer)
+            except FetchFailed as error:
+                if not numbered or broken or lane.pages == 0:
+                    raise
+                broken, number = True, params_of(url)[numbered]
+                lane.skip()
+                trip.notes.append(f"{lane.key}: page {number} could not be fetched ({error.kind})")
+                url = with_params(url, {numbered: str(int(number) + 1)})
+                continue
+            broken = False
             trip.pages += 1
             reading = self.read(payload, trip, lane)
             yield reading

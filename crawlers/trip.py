@@ -46,6 +46,8 @@ class ListPass:
     pages: int = 0
     ids: dict[str, None] = field(default_factory=dict)
     unsettled: int = 0
+    holes: int = 0
+    """Pages that were left out because they could not be fetched: the list is not settled."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
 
@@ -59,6 +61,11 @@ class ListPass:
             self._visited.add(place)
             return True
         return False
+
+    def skip(self) -> None:
+        """Leave out a page that cannot be fetched."""
+        self.pages += 1
+        self.holes += 1
 
     def saw(self, page: Page, taken: Taken) -> Mapping[str, str] | None:
         """Take note of a page that was read; the next page's parameters, or None when the pass has ended."""

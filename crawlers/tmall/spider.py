@@ -34,5 +34,5 @@ class TmallSpider(HttpSpider):
         first = self.here.url(HOST, f"/list_detail_rate.htm?{query}")
         shop = self.here.url("detail.tmall.com", f"/item.htm?id={item_id}")
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered="currentPage"):
                 pass

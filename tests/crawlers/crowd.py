@@ -6,7 +6,8 @@ replica's paging nor the parsers have a say in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,7 +40,7 @@ class Crowd(Story):
     def __init__(self) -> None:
         super().__init__(7, NOW - timedelta(days=20))
         rng = Random(SEED)
-        told = list(self._items)
+        told = _few(self._items)
         told += _more(told, rng, "jd", "review", 30, model=LONG, sku=LONG.jd_skus[0])
         asked = _more(told, rng, "jd", "question", 21, model=LONG, sku=LONG.jd_skus[0])
         told += asked
@@ -49,7 +50,7 @@ class Crowd(Story):
         roots = _more(told, rng, "zhihu", "comment", 52, parent_id=ARTICLE, parent_kind="article")
         told += roots
         told += [
-            replace(one, root_id=roots[3].native_id, reply_to=roots[3].native_id)
+            replace(one, root_id=roots[-3].native_id, reply_to=roots[-3].native_id)
             for one in _more(told, rng, "zhihu", "comment", 45, parent_id=ARTICLE, parent_kind="article")
         ]
         for platform, kind in _POSTS:
@@ -79,6 +80,26 @@ class Crowd(Story):
 _POSTS: Final[tuple[tuple[Platform, ItemKind], ...]] = (("xiaohongshu", "post"), ("douyin", "video"))
 COMMENTS: Final[dict[Platform, int]] = {"xiaohongshu": 25, "douyin": 45}
 """Root comments of the newest post: three pages."""
+
+
+def _few(items: Sequence[Item]) -> list[Item]:
+    """The newest of the ordinary story: enough to stand before and behind the long lists."""
+    kept: list[Item] = []
+    seen: Counter[str] = Counter()
+    below: Counter[str] = Counter()
+    for item in reversed(items):
+        if item.kind in ("review", "question") and item.platform in ("jd", "tmall"):
+            name = f"{item.platform} {item.kind} {item.model.code if item.model else ''}"
+            seen[name] += 1
+            if seen[name] > (12 if item.kind == "review" else 2):
+                continue
+        if item.platform == "zhihu" and item.kind in ("answer", "comment"):
+            below[str(item.parent_id)] += 1
+            if below[str(item.parent_id)] > 4:
+                continue
+        kept.append(item)
+    there = {item.native_id for item in kept}
+    return [i for i in kept if all(on is None or on in there for on in (i.parent_id, i.root_id, i.reply_to))]
 
 
 def _more(told: list[Item], rng: Random, platform: Platform, kind: ItemKind, size: int, **fields: Any) -> list[Item]:
@@ -132,6 +153,9 @@ class World:
         """All that the targets of :meth:`settings` lead to."""
         if platform in COMMENTS:
             return {mention_id(item) for post in self.posts(platform) for item in (post, *self.below(post))}
+        if platform == "zhihu":
+            wanted = (*ZHIHU_QUESTIONS[:3], *ZHIHU_ARTICLES[:2])
+            return set().union(*(self.of_zhihu_target(native_id) for native_id in wanted))
         return {mention_id(item) for item in self.of(platform)}
 
     def settings(self, platform: Platform, base_url: str, **more: Any) -> dict[str, Any]:
@@ -142,7 +166,7 @@ class World:
         targets: dict[Platform, list[dict[str, str]]] = {
             "jd": [{"sku": model.jd_skus[0]} for model in models],
             "tmall": [{"item_id": model.tmall_item, "seller_id": TMALL_SELLER} for model in models],
-            "zhihu": [questions[1], questions[0], articles[0], *questions[2:], *articles[1:]],
+            "zhihu": [questions[1], questions[0], articles[0], questions[2], articles[1]],
             "xiaohongshu": [{"keyword": KEYWORD}],
             "douyin": [{"keyword": KEYWORD}],
         }

@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
@@ -128,38 +128,43 @@ class Turn:
 Spoil = Callable[[Turn], "Answered | Iterable[bytes]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One page of one list: where a fault happens."""
+Plan = Sequence[tuple[Callable[[Asked], bool], Spoil]]
+"""Where there is trouble, and what; the first place counts."""
 
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
 
-    def is_at(self, asked: Asked) -> bool:
-        return asked.path.endswith(self.path) and all(asked.params.get(n) == v for n, v in self.params.items())
+@dataclass(slots=True)
+class Log:
+    """What was asked for under one plan. ``troubled``: where in ``asked`` a fault happened."""
+
+    asked: list[Asked] = field(default_factory=list)
+    troubled: list[int] = field(default_factory=list)
+
+    def after_trouble(self) -> list[str]:
+        """Paths of data and pages that were asked for after the first fault."""
+        if not self.troubled:
+            return []
+        return [one.path for one in self.asked[self.troubled[0] + 1 :] if _is_worth_counting(one.path)]
 
 
 class Wire:
-    """The way between spider and replica, with trouble on it. ``spoils`` are tried in order; the first place counts.
+    """The way between a spider and the replica ``behind``, with trouble on it.
 
-    ``changed`` rewrites what is asked before the replica sees it (old bytes → new, in target and body).
+    One of ``plans`` is in force at a time: :meth:`begin` or ``GET /_plan/NAME`` from another process changes it; none
+    is at first. ``changed`` rewrites what is asked before the replica sees it (old → new, in target and body).
     """
 
     def __init__(
-        self,
-        behind: tuple[str, int],
-        spoils: Iterable[tuple[Callable[[Asked], bool], Spoil]] = (),
-        changed: Mapping[str, str] | None = None,
+        self, behind: tuple[str, int], plans: Mapping[str, Plan] | None = None, changed: Mapping[str, str] | None = None
     ) -> None:
-        self.asked: list[Asked] = []
-        self.troubled: list[int] = []
-        """Where in ``asked`` the faults happened."""
-        self._spoils = list(spoils)
-        self._counts = [0] * len(self._spoils)
+        self.logs: dict[str, Log] = {}
+        self._plans = dict(plans or {})
+        self._plan: Plan = ()
+        self._counts: list[int] = []
         self._changed = dict(changed or {})
         self._behind = behind
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self.begin("")
         wire = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -193,28 +198,27 @@ class Wire:
         self._thread.join(30)
         self._server.server_close()
 
-    def heal(self) -> None:
-        """No more trouble, and nothing was asked yet."""
+    def begin(self, name: str) -> None:
+        """Put a plan in force, "" for none; what is asked from now on is logged under this name, anew."""
         with self._lock:
-            self._spoils, self._counts = [], []
-            self.asked, self.troubled = [], []
-
-    def after_trouble(self) -> list[str]:
-        """Paths of data and pages that were asked for after the first fault."""
-        if not self.troubled:
-            return []
-        return [one.path for one in self.asked[self.troubled[0] + 1 :] if _is_worth_counting(one.path)]
+            self._plan = self._plans.get(name, ())
+            self._counts = [0] * len(self._plan)
+            self._log = self.logs[name] = Log()
 
     def answer(self, client: BaseHTTPRequestHandler) -> None:
         """One request of a client: the good answer, or what a fault makes of it."""
+        if client.path.startswith("/_plan/"):
+            self.begin(client.path.removeprefix("/_plan/"))
+            client.wfile.write(Answered(b"{}").head() + b"{}")
+            return
         body = client.rfile.read(int(client.headers.get("content-length") or 0))
         asked = Asked(client.command, client.path, tuple(client.headers.items()), body)
         with self._lock:
-            self.asked.append(asked)
-            found = next((n for n, (is_at, _) in enumerate(self._spoils) if is_at(asked)), None)
+            self._log.asked.append(asked)
+            found = next((n for n, (is_at, _) in enumerate(self._plan) if is_at(asked)), None)
             if found is not None:
-                self.troubled.append(len(self.asked) - 1)
-                nth, spoil = self._counts[found], self._spoils[found][1]
+                self._log.troubled.append(len(self._log.asked) - 1)
+                nth, spoil = self._counts[found], self._plan[found][1]
                 self._counts[found] += 1
         good = self._fetch(asked)
         sent = good if found is None else spoil(Turn(asked, good, nth, self._over))
