@@ -263,7 +263,7 @@ class PlatformSpider(Spider):
         )
         trip.lanes.append(lane)
         yield lane  # an exception leaves the lane open: nothing is settled
-        if lane.ended and not lane.holes and trip.may_settle(lane):
+        if lane.ended and trip.may_settle(lane):
             self.kit.pipeline.flush()
             self.kit.ledger.settle(key, lane.total, full=lane.ended == "end")
 

@@ -49,6 +49,8 @@ class Course:
     """The records themselves, in their order."""
     hanging: Callable[[Item], set[str]] = lambda item: {mention_id(item)}
     """What is lost with one of them."""
+    rechecked: bool = True
+    """A full pass reads it again; one that hangs below an item is, only when the item's count changes."""
     native_id: str = "id"
 
     def has(self, asked: Asked) -> bool:
@@ -186,6 +188,7 @@ def _jd_answers(world: World) -> Course:
         pages=_pages(cut(answers, SIZES["answers"])),
         below=(_NOTHING,) * 99,
         listed=_listed(cut(answers, SIZES["answers"])),
+        rechecked=False,
         after=_of_model(world, B40) | frozenset().union(*(shown(one) for one in pages[page + 1 :])),
     )
 
@@ -321,5 +324,6 @@ def _zhihu_talk(
         pages=_pages(pages),
         below=(_NOTHING,) * 99,
         listed=_listed(listed),
+        rechecked=False,
         after=after.union(*(world.of_zhihu_target(one) for one in later)),
     )

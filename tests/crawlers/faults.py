@@ -1,6 +1,7 @@
-"""The faults, each with what a spider can still get and how it must count it. Whatever the platform, a fault is the same.
+"""The faults, each with what a spider can still get and how it must count it, whatever the platform.
 
-Reach: ``all`` · ``hole`` this page's records are lost, in a list of numbered pages only these · ``after`` the page is
+Reach: ``all`` · ``hole`` this page's records are lost, and all that follow where pages are not asked for by number ·
+``gap`` only this page's, whatever the list · ``after`` the page is
 read, what follows it in the list cannot be reached · ``before`` neither this page nor what follows it · ``stop`` the
 platform is left at once.
 """
@@ -10,14 +11,14 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tests.crawlers.courses import Course
 from tests.crawlers.trouble import RESET, Answered, Spoil, Turn, endless, once
 
-Reach = Literal["all", "hole", "after", "before", "stop"]
+Reach = Literal["all", "hole", "gap", "after", "before", "stop"]
 
 MAX_BYTES = 400_000
 """A spider's limit in these tests; the largest good answer is a tenth of it."""
@@ -40,6 +41,15 @@ class Fault:
     slow: bool = False
     wire: bool = False
     """A fault of the transport, below what a platform says."""
+    where: Mapping[str, Reach] = field(default_factory=dict)
+    """Lists where it means something else."""
+
+    def reach_in(self, course: str) -> Reach:
+        return self.where.get(course, self.reach)
+
+    def told_in(self, course: str) -> str:
+        """A pattern for status, signal and reasons."""
+        return "complete|partial" if course in self.where else self.says
 
 
 # -- broken on the wire ---------------------------------------------------------------------------------------------
@@ -310,7 +320,10 @@ def _content() -> Iterator[Fault]:
     yield Fault("odd_ids", "all", "complete|partial", _odd_ids, lost=(2, 5, 6))
     yield Fault("all_nulls", "stop", "stopped unknown", _edit(lambda records: records.__setitem__(
         slice(None), [None] * len(records))))  # fmt: skip
-    yield Fault("empty_page", "stop", "stopped unknown", _edit(list.clear))
+    # What JD documents as the end; and Zhihu says itself where it goes on.
+    jd: dict[str, Reach] = {"jd questions": "before", "jd answers": "before"}
+    zhihu: dict[str, Reach] = {f"zhihu {name}": "gap" for name in ("answers", "comments", "replies")}
+    yield Fault("empty_page", "stop", "stopped unknown", _edit(list.clear), where=jd | zhihu)
     yield well("twice_in_a_page", _edit(_twice))
     yield well("claims_few", _claims(3), whole=True)
     yield well("claims_many", _claims(99_999), whole=True)
