@@ -53,12 +53,11 @@ def _refusal(name: str, told: Answer) -> Fault:
 
 
 def faults_of(course: str) -> list[Fault]:
-    if course in SIDE:
-        return [
-            fault for fault in FAULTS if fault.name in OF_SIDE and (fault.name, course.partition(" ")[0]) not in _NOT
-        ]
     platform = course.partition(" ")[0]
-    return [one for one in FAULTS if (one.name, platform) not in _NOT] + refusals(platform, PATHS[course])
+    fitting = [one for one in FAULTS if (one.name, platform) not in _NOT]
+    if course in SIDE:
+        return [one for one in fitting if one.name in OF_SIDE]
+    return fitting + refusals(platform, PATHS[course])
 
 
 _NOT: Final = {("points_back", "jd")}

@@ -175,7 +175,7 @@ class Wire:
 
             do_POST = do_GET  # noqa: N815 - the library's name
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 """Nobody reads it."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
