@@ -115,13 +115,17 @@ class Visit:
         try:
             async with asyncio.timeout(spider.here.timeout):
                 headers = await response.all_headers()
-                body = (
-                    await response.body() if int(headers.get("content-length", "0")) <= spider.here.max_bytes else b""
-                )
-                if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
-                    raise ValueError("the answer is too large, or broke off")
+                declared = int(headers.get("content-length", "0"))
+                body = await response.body() if declared <= spider.here.max_bytes else b""
+                if max(declared, len(body)) > spider.here.max_bytes:
+                    raise FetchFailed("too_large", f"more than {spider.here.max_bytes} bytes")
+                if declared and not body:
+                    raise ValueError("the answer broke off")
         except asyncio.CancelledError:
             raise
+        except FetchFailed as error:
+            self._answers.put_nowait(error)
+            return
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
             self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))
             return

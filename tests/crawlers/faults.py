@@ -41,7 +41,7 @@ class Fault:
     slow: bool = False
     wire: bool = False
     """A fault of the transport, below what a platform says."""
-    where: Mapping[str, Reach] = field(default_factory=dict)
+    where: Mapping[str, Reach] = field(default_factory=dict, hash=False)
     """Lists where it means something else."""
 
     def reach_in(self, course: str) -> Reach:
