@@ -17,9 +17,11 @@ from shengwen.demo.replica.switches import Answer
 from tests.crawlers.courses import Course, courses
 from tests.crawlers.crowd import running_world
 from tests.crawlers.faults import FAULTS, MAX_BYTES, MIDDLE, Fault
-from tests.crawlers.trials import Case, Trials
+from tests.crawlers.trials import PATIENCE, Case, Trials
 from tests.crawlers.trouble import Answered, Asked, Turn
 from tests.processes import Nursery
+
+pytestmark = pytest.mark.timeout(PATIENCE + 60)
 
 PATHS: Final = {
     "jd reviews": "/productPageComments.action",

@@ -24,8 +24,8 @@ from tests.crawlers.runs import Home
 from tests.crawlers.trouble import Log, Plan, Wire
 from tests.processes import Child, Nursery, wait_until
 
-PATIENCE: Final = 110
-"""Seconds that a test waits for its trial; the ones before it were waited for by other tests."""
+PATIENCE: Final = 560
+"""Seconds that a test waits for its trial, on the busiest machine; the ones before it were waited for by other tests."""
 LANE: Final = 24
 """Trials that one child makes, one after the other."""
 
@@ -78,7 +78,10 @@ class Trial:
 class Trials:
     """All the trials that a session wants, made by a few children side by side, ahead of the tests."""
 
-    def __init__(self, world: World, nursery: Nursery, folder: Path, cases: Sequence[Case]) -> None:
+    def __init__(
+        self, world: World, nursery: Nursery, folder: Path, cases: Sequence[Case], *, lane: int = LANE
+    ) -> None:
+        self._lane = lane
         self._world, self._nursery, self._folder = world, nursery, folder
         self._cases = {(case.group, case.name): case for case in cases}
         self._homes: dict[tuple[str, str], Home] = {}
@@ -89,8 +92,8 @@ class Trials:
     def __enter__(self) -> Self:
         for group in dict.fromkeys(group for group, _ in self._cases):
             cases = [case for case in self._cases.values() if case.group == group]
-            for begin in range(0, len(cases), LANE):
-                self._begin(cases[begin : begin + LANE])
+            for begin in range(0, len(cases), self._lane):
+                self._begin(cases[begin : begin + self._lane])
         return self
 
     def __exit__(self, *error: object) -> None:
