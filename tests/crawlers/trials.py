@@ -25,7 +25,7 @@ from tests.crawlers.trouble import Log, Plan, Wire
 from tests.processes import Child, Nursery, wait_until
 
 PATIENCE: Final = 560
-"""Seconds that a test waits for its trial, on the busiest machine; the ones before it were waited for by other tests."""
+"""Seconds that a test waits for its trial, on the busiest machine; earlier ones were waited for by other tests."""
 LANE: Final = 24
 """Trials that one child makes, one after the other."""
 
