@@ -48,6 +48,11 @@ class Thread:
         """Pages of replies read so far."""
         return sum(thread.pages for thread in self.threads.values())
 
+    @property
+    def all_unfolded(self) -> bool:
+        """Whether every pass of replies that began has come to its end."""
+        return all(thread.ended for thread in self.threads.values())
+
 
 class PostsSpider(BrowserSpider):
     """Subclasses name addresses and the few places of the page that a reader touches (CSS, or a button's words)."""
@@ -244,3 +249,6 @@ class PostsSpider(BrowserSpider):
             trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")
         if broken is not None:
             raise broken
+        # The page may have drawn an answer, and taken its button away, before that answer is heard here.
+        if not thread.all_unfolded:
+            await visit.until(lambda: thread.all_unfolded)

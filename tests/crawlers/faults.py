@@ -142,6 +142,7 @@ def _transport() -> Iterator[Fault]:
     yield hole("no_number_length", lambda turn: (turn.good.headed(Content_Length="many").head(length=False), b"{}"))
     yield hole("not_http", lambda _: (b"SSH-2.0-OpenSSH_9.6\r\n\r\n",))
     yield hole("endless_header", _endless_header)
+    yield hole("bad_deflate", lambda turn: _packed(turn, "deflate", b"\xff" * 300))
     yield hole("silent", _silent, slow=True)
     yield hole("drip", _drip, slow=True)
     yield well("half_body_once", once(_half))
@@ -179,7 +180,6 @@ def _stops() -> Iterator[Fault]:
     page = "<!doctype html><html><head><title>页面</title></head><body>系统繁忙，请稍后再试</body></html>"
     yield stop("short_length", lambda turn: replace(turn.good, body=turn.good.body[: len(turn.good.body) // 2]))
     yield stop("bad_gzip", lambda turn: _packed(turn, "gzip", b"\x1f\x8b\x08\x00" + b"nonsense" * 40))
-    yield stop("bad_deflate", lambda turn: _packed(turn, "deflate", b"\xff" * 300))
     yield stop("html", _said(page, "text/html"))
     yield stop("html_as_json", _said(page))
     yield stop("nothing", _said(b""))
