@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urljoin
 
 from scrapy import Request, Spider
-from scrapy.exceptions import IgnoreRequest
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 
 from crawlers.address import params_of, with_params
@@ -365,6 +365,8 @@ class PlatformSpider(Spider):
             if "robots.txt" in str(error):
                 raise RobotsRefused(f"robots.txt forbids {request.url}") from error
             raise self._failed("too_large", error, request, asked) from error
+        except DownloadCancelledError as error:  # Scrapy cancels what outgrows DOWNLOAD_MAXSIZE, and nothing else
+            raise self._failed("too_large", error, request, asked) from error
         except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
             raise self._failed(type(error).__name__, error, request, asked) from error
         self._failures = 0
@@ -415,23 +417,47 @@ class HttpSpider(PlatformSpider):
         )
 
     async def walk(
-        self, lane: ListPass, trip: Trip, first: str, *, referer: str | None = None, numbered: bool = False
+        self,
+        lane: ListPass,
+        trip: Trip,
+        first: str,
+        *,
+        referer: str | None = None,
+        numbered: str = "",
+        resumed: bool = False,
     ) -> AsyncIterator[Reading]:
         """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap.
 
-        A pass through a ``numbered`` list that was cut off is gone on with (:mod:`crawlers.resume`). Lists with cursors
-        are read from the top again: a cursor is the platform's own and may have died, and the end of a list cannot be
-        told from the answer to a dead one.
+        ``numbered`` names the parameter that counts the pages, where one does: then a page that cannot be fetched
+        is left out, noted, and does not hide the next. Never the first one, nor two in a row. Raises FetchFailed.
+
+        ``resumed``: a pass that was cut off is gone on with (:mod:`crawlers.resume`). Lists with cursors are read from
+        the top again: a cursor is the platform's own and may have died, and the end of a list cannot be told from the
+        answer to a dead one.
         """
-        resumption = Resumption(self.kit, lane, first) if numbered else None
+        resumption = Resumption(self.kit, lane, first) if resumed else None
         url: str | None = first
+        broken = False
         while url is not None and lane.open(url):
             try:
                 payload = await self.fetch(url, referer=referer)
-            except (BudgetSpent, FetchFailed, asyncio.CancelledError):
+            except FetchFailed as error:
+                if not numbered or broken or lane.pages == 0:
+                    if resumption is not None:
+                        resumption.keep()
+                    raise
+                broken, number = True, params_of(url)[numbered]
+                if resumption is not None:
+                    resumption.stay()
+                lane.skip()
+                trip.notes.append(f"{lane.key}: page {number} could not be fetched ({error.kind})")
+                url = with_params(url, {numbered: str(int(number) + 1)})
+                continue
+            except (BudgetSpent, asyncio.CancelledError):
                 if resumption is not None:
                     resumption.keep()
                 raise
+            broken = False
             trip.pages += 1
             reading = self.read(payload, trip, lane)
             yield reading

@@ -124,13 +124,19 @@ class Visit:
         try:
             async with asyncio.timeout(spider.here.timeout):
                 if int(response.headers.get("content-length", "0")) > spider.here.max_bytes:
-                    raise ValueError("the answer is too large")
+                    raise FetchFailed("too_large", f"more than {spider.here.max_bytes} bytes")
                 headers, body = await _both(response.all_headers(), response.body())
-                if len(body) > spider.here.max_bytes or (not body and headers.get("content-length", "0") != "0"):
-                    raise ValueError("the answer is too large, or broke off")
+                if len(body) > spider.here.max_bytes:
+                    raise FetchFailed("too_large", f"more than {spider.here.max_bytes} bytes")
+                if not body and int(headers.get("content-length", "0")):
+                    raise ValueError("the answer broke off")
         except asyncio.CancelledError:
             spider.kit.audit.failed(first.method, spider.here.real(url), "cancelled")
             raise
+        except FetchFailed as error:
+            spider.kit.audit.failed(first.method, spider.here.real(url), error.kind)
+            self._answers.put_nowait(error)
+            return
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
             spider.kit.audit.failed(first.method, spider.here.real(url), type(error).__name__)
             self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))

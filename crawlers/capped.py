@@ -28,13 +28,14 @@ class Part:
 
 @dataclass(slots=True)
 class CappedList:
-    """The list ``key``, whose first page is ``first``; ``page_size`` items a page."""
+    """The list ``key``, whose first page is ``first``; ``page_size`` items a page, counted by ``numbered``."""
 
     spider: HttpSpider
     key: str
     first: str
     referer: str
     page_size: int
+    numbered: str
     parts: Sequence[Part]
 
     def note(self, lane: ListPass) -> None:
@@ -89,7 +90,9 @@ class CappedList:
     async def _part(self, part: Part, trip: Trip) -> ListPass:
         first = with_params(self.first, part.params)
         with self.spider.passing(f"{self.key}#{part.name}", trip, counted=False) as lane:
-            async for _ in self.spider.walk(lane, trip, first, referer=self.referer, numbered=True):
+            async for _ in self.spider.walk(
+                lane, trip, first, referer=self.referer, numbered=self.numbered, resumed=True
+            ):
                 pass
         return lane
 

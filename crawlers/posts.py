@@ -48,6 +48,11 @@ class Thread:
         """Pages of replies read so far."""
         return sum(thread.pages for thread in self.threads.values())
 
+    @property
+    def all_unfolded(self) -> bool:
+        """Whether every pass of replies that began has come to its end."""
+        return all(thread.ended for thread in self.threads.values())
+
 
 class PostsSpider(BrowserSpider):
     """Subclasses name addresses and the few places of the page that a reader touches (CSS, or a button's words)."""
@@ -81,7 +86,12 @@ class PostsSpider(BrowserSpider):
         keyword = target.need("keyword")
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
             search = Search(lane)
-            await self._search(keyword, search, trip)
+            try:
+                await self._search(keyword, search, trip)
+            except FetchFailed as error:
+                if not search.hits:
+                    raise
+                trip.notes.append(f"search: {error.kind}")  # what it found so far may be well
             failed = 0
             for hit in [hit for hit in search.hits.values() if self._due(hit)]:
                 try:
@@ -170,8 +180,14 @@ class PostsSpider(BrowserSpider):
                 trip.expected += 1
                 if lane.pages == 0 and not thread.post.replies:
                     lane.ended = "end"
-                await self._to_the_end(visit, lane, self.comments_pane)
+                broken: FetchFailed | None = None
+                try:
+                    await self._to_the_end(visit, lane, self.comments_pane)
+                except FetchFailed as error:  # the replies to what was shown may be well
+                    broken = error
                 await self._unfold(visit, thread, trip)
+                if broken is not None:
+                    raise broken
 
     @staticmethod
     def _begun(thread: Thread) -> bool:
@@ -209,11 +225,30 @@ class PostsSpider(BrowserSpider):
         return take
 
     async def _unfold(self, visit: Visit, thread: Thread, trip: Trip) -> None:
-        """Click every "展开 N 条回复" until none is left."""
+        """Click every "展开 N 条回复" until none is left; one that gives nothing is passed over.
+
+        Raises FetchFailed when replies are lacking.
+        """
         buttons = visit.page.get_by_text(self.unfold)
+        failures, dead = 0, 0
+        broken: FetchFailed | None = None
         for _ in range(thread.lane.cap * 2):
-            if not await buttons.count():
-                return
-            if not await visit.more(lambda: visit.click(buttons.first), lambda: thread.unfolded):
-                raise FetchFailed("stalled", f"{thread.lane.key}: some replies did not unfold")
-        trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")
+            there = await buttons.count()
+            if there <= dead or failures >= FAILURES_IN_ROW:
+                break
+            button = buttons.nth(dead)
+            try:
+                if await visit.more(lambda: visit.click(button), lambda: thread.unfolded):  # noqa: B023 - awaited here
+                    continue
+                broken = FetchFailed("stalled", f"{thread.lane.key}: some replies did not unfold")
+            except FetchFailed as error:
+                broken = error
+            failures += 1
+            dead += await buttons.count() == there  # else it went away by itself
+        else:
+            trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")
+        if broken is not None:
+            raise broken
+        # The page may have drawn an answer, and taken its button away, before that answer is heard here.
+        if not thread.all_unfolded:
+            await visit.until(lambda: thread.all_unfolded)

@@ -33,6 +33,7 @@ class Resumption:
         self._here: str | None = None
         self._back: str | None = None
         self._jumped = False
+        self._stays = False
         self._noted = kit.ledger.places.get(self._key)
         if self._noted is not None and kit.clock.now() - datetime.fromisoformat(self._noted["at"]) > GOOD_FOR:
             self._noted = None
@@ -63,7 +64,7 @@ class Resumption:
 
     def keep(self) -> None:
         """Note the page just read; everything up to it is made durable first."""
-        if self._here is None or self._jumped:
+        if self._here is None or self._jumped or self._stays:
             return
         self._kit.pipeline.flush()
         self._kept = self._lane.place
@@ -74,6 +75,11 @@ class Resumption:
             "at": self._kit.clock.now().isoformat(),
         }
         self._kit.ledger.places.keep(self._key, place)
+
+    def stay(self) -> None:
+        """A page was left out: the note stays before it, so that a pass that goes on from there meets it again."""
+        self.keep()
+        self._stays = True
 
     def drop(self) -> None:
         """The pass has ended."""

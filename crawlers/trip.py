@@ -52,6 +52,10 @@ class ListPass:
     before: dict[str, None] = field(default_factory=dict)
     """What the interrupted pass had read."""
     unsettled: int = 0
+    holes: int = 0
+    """Pages that were left out because they could not be fetched."""
+    gaps: int = 0
+    """Pages without a single item that promise more."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
 
@@ -85,6 +89,11 @@ class ListPass:
         self.skipped, self.ended = 0, None
         self.before.clear()
 
+    def skip(self) -> None:
+        """Leave out a page that cannot be fetched."""
+        self.pages += 1
+        self.holes += 1
+
     def saw(self, page: Page, taken: Taken) -> Mapping[str, str] | None:
         """Take note of a page that was read; the next page's parameters, or None when the pass has ended."""
         self.pages += 1
@@ -94,6 +103,7 @@ class ListPass:
         if page.total is not None and not self.claimed:
             self.total = page.total
         self._empty = 0 if taken.ids else self._empty + 1
+        self.gaps += not taken.ids and page.next is not None
         if page.next is None:
             self.ended = "end"
         elif (taken.ids and not fresh) or self._empty >= EMPTY_IN_ROW:
@@ -116,6 +126,15 @@ class ListPass:
         if not self.trusted or self.total is None or self.since.total is None:
             return True
         return self.unsettled >= self.total - self.since.total
+
+    @property
+    def short(self) -> bool:
+        """Whether an ended pass must have missed some: pages were left out, or the list turned in a circle or had
+        empty pages before it gave what was said where it hangs. Such a list is not settled."""
+        if self.holes:
+            return True
+        odd = self.ended == "repeat" or self.gaps > 0
+        return odd and self.claimed and self.total is not None and len(self.all_ids) < self.total
 
     @property
     def claim(self) -> int | None:
@@ -174,7 +193,7 @@ class Trip:
 
     def may_settle(self, lane: ListPass) -> bool:
         """Whether every list opened below this one came to its end, too."""
-        return all(below.ended for below in self.lanes[self.lanes.index(lane) :])
+        return all(below.ended and not below.short for below in self.lanes[self.lanes.index(lane) :])
 
     @property
     def new(self) -> int:
@@ -191,7 +210,10 @@ class Trip:
         """Why not everything was read, in English; empty when it was."""
         capped = sum(lane.ended == "cap" for lane in self.lanes)
         unread = sum(lane.ended is None for lane in self.lanes)
+        short = sum(lane.ended is not None and lane.short and not lane.holes for lane in self.lanes)
         notes = list(dict.fromkeys(self.notes))
+        if short:
+            notes.append(f"{short} lists ended before they gave what they claim")
         if capped:
             notes.append(f"{capped} lists reached the page cap")
         if unread:

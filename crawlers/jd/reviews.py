@@ -39,6 +39,7 @@ _OLD_COUNTS: Final = {
     "default_good": "defaultGoodCount",
 }
 _NEW_COUNTS: Final = {"good": "goodCnt", "middle": "normalCnt", "bad": "badCnt", "picture": "pictureCnt"}
+_IN_PATH: Final = re.compile(r"/productpage/p-(\d{1,24})-s-\d-t-\d-p-(\d{1,6})\.html")
 _WORDS: Final = {"好评": 5, "中评": 3, "差评": 1}
 
 
@@ -85,8 +86,14 @@ def ware(answer: Answer) -> Page:
 
 
 def _old_page(answer: Answer) -> int | None:
-    in_path = re.search(r"/productpage/p-\d+-s-\d-t-\d-p-(\d{1,6})\.html", answer.payload.url or "")
-    return int(in_path[1]) if in_path else answer.page_number("page", default=0)
+    in_path = _IN_PATH.search(answer.payload.url or "")
+    return int(in_path[2]) if in_path else answer.page_number("page", default=0)
+
+
+def _old_sku(answer: Answer) -> str | None:
+    """The SKU that the list was asked for."""
+    in_path = _IN_PATH.search(answer.payload.url or "")
+    return in_path[1] if in_path else answer.param("productId")
 
 
 def _old_review(record: Reader, answer: Answer) -> Draft:
@@ -95,7 +102,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
     created = record.moment(captured_at, "creationTime")
     text, empty = review_text(record.text("content", "showOrderComment.content"))
     # The list mixes the reviews of all SKUs of a product, so the one asked for is only second best.
-    sku = record.id_or_none("referenceId") or answer.param("productId")
+    sku = record.id_or_none("referenceId") or _old_sku(answer)
     likes, replies = record.count("usefulVoteCount"), record.count("replyCount")
     score = record.number("score")
     appends = _append_of(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.base import HttpSpider
+from crawlers.base import FetchFailed, HttpSpider
 from crawlers.capped import CappedList, Part
 from crawlers.config import Target
 from crawlers.trip import Trip
@@ -46,24 +46,33 @@ class JdSpider(HttpSpider):
             "fold": "1",
         }
         first = self.here.url(HOST, f"/comment/productPageComments.action?{urlencode(query)}")
-        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
-        with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
-                pass
-            whole.note(lane)
-        await whole.read(trip)
+        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, "page", PARTS)
+        failed: FetchFailed | None = None
+        try:
+            with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
+                async for _ in self.walk(lane, trip, first, referer=shop, numbered="page", resumed=True):
+                    pass
+                whole.note(lane)
+            await whole.read(trip)
+        except FetchFailed as error:  # the questions may be well
+            failed = error
         if self.here.questions:
             await self._questions(sku, trip, shop)
+        if failed is not None:
+            raise failed
 
     async def _questions(self, sku: str, trip: Trip, shop: str) -> None:
         query = urlencode({"page": "1", "productId": sku})
         first = self.here.url(QUESTIONS, f"/question/getQuestionAnswerList.action?{query}")
         with self.passing(f"questions:{sku}", trip, newest_first=True) as lane:
-            async for reading in self.walk(lane, trip, first, referer=shop):
+            async for reading in self.walk(lane, trip, first, referer=shop, numbered="page"):
                 shown = Counter(draft.parent_native for draft in reading.page.mentions)
                 for draft in reading.page.mentions:
                     if draft.kind == "question" and (draft.replies or 0) > shown[f"question:{draft.native_id}"]:
-                        await self._answers(draft, trip, shop)
+                        try:
+                            await self._answers(draft, trip, shop)
+                        except FetchFailed as error:  # the other questions may be well
+                            trip.notes.append(f"answers of question {draft.native_id}: {error.kind}")
 
     async def _answers(self, question: Draft, trip: Trip, shop: str) -> None:
         """All answers of a question whose list shows only the first of them."""
@@ -73,5 +82,5 @@ class JdSpider(HttpSpider):
         query = urlencode({"page": "1", "questionId": str(question.native_id)})
         first = self.here.url(QUESTIONS, f"/question/getAnswerListById.action?{query}")
         with self.passing(key, trip, claim=question.replies) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered="page"):
                 pass

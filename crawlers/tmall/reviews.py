@@ -52,8 +52,10 @@ def old_list(answer: Answer) -> Page:
     asked = answer.page_number("currentPage")
     clamped = asked is not None and page is not None and asked > page
     more = None
-    if root["rateList"].value and page is not None and last is not None and page < last and not clamped:
-        more = {"currentPage": str(page + 1)}
+    if root["rateList"].value and page is not None and last is not None and page < last:
+        # Past the end the number is pulled back to the last page; pulled back further, it is not to be believed.
+        at = max(page, asked or 0)
+        more = {"currentPage": str(at + 1)} if at < last else None
     nothing = Stop("empty", "no reviews, or past the last page")
     at_end = page is None or last is None or page >= last or clamped or root.number("paginator.items") == 0
     if not at_end:

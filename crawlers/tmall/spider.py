@@ -42,9 +42,9 @@ class TmallSpider(HttpSpider):
         )
         first = self.here.url(HOST, f"/list_detail_rate.htm?{query}")
         shop = self.here.url("detail.tmall.com", f"/item.htm?id={item_id}")
-        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, PARTS)
+        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, "currentPage", PARTS)
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-            async for _ in self.walk(lane, trip, first, referer=shop, numbered=True):
+            async for _ in self.walk(lane, trip, first, referer=shop, numbered="currentPage", resumed=True):
                 pass
             whole.note(lane)
         await whole.read(trip)

@@ -36,8 +36,11 @@ class ZhihuSpider(HttpSpider):
             if target.question_id is not None and found:
                 query = {"cursor": "", "limit": LIMIT, "offset": 0, "order": "updated", "platform": "desktop"}
                 first = self.here.url(HOST, f"/api/v4/questions/{target.question_id}/feeds?{urlencode(query)}")
-                async for reading in self.walk(lane, trip, first, referer=home):
-                    found.update(_posts(reading.page))
+                try:
+                    async for reading in self.walk(lane, trip, first, referer=home):
+                        found.update(_posts(reading.page))
+                except FetchFailed as error:  # what was found so far may be well
+                    trip.notes.append(f"answers of question {target.question_id}: {error.kind}")
             else:
                 lane.ended = "end"
             for draft in found.values():
@@ -63,7 +66,10 @@ class ZhihuSpider(HttpSpider):
             async for reading in self.walk(lane, trip, first, referer=referer):
                 for root, shown in _roots(reading.page):
                     if (root.replies or 0) > shown:
-                        await self._replies(root, trip, referer)
+                        try:
+                            await self._replies(root, trip, referer)
+                        except FetchFailed as error:  # the other comments may be well
+                            trip.notes.append(f"replies of comment {root.native_id}: {error.kind}")
 
     async def _replies(self, root: Draft, trip: Trip, referer: str) -> None:
         """All replies of a comment that shows only the first of them."""

@@ -7,6 +7,8 @@ HTTP 200 and an empty body without it.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -239,15 +241,15 @@ def _status(code: int, message: str) -> Any:
     return lambda _: answer({"status_code": code, "status_msg": message, "log_pb": {"impr_id": "0"}})
 
 
-def _nil(kind: str) -> Any:
+def _nil(kind: str, log_pb: Mapping[str, Any] = MappingProxyType({"impr_id": "0"}), **info: Any) -> Any:
     body = {
         "status_code": 0,
         "data": [],
         "has_more": 0,
         "cursor": 0,
-        "search_nil_info": {"search_nil_type": kind, "search_nil_item": kind},
+        "search_nil_info": {"search_nil_type": kind, "search_nil_item": kind} | info,
         "extra": {"now": 0},
-        "log_pb": {"impr_id": "0"},
+        "log_pb": dict(log_pb),
     }
     return lambda _: answer(body)
 
@@ -268,12 +270,16 @@ def _gone(request: Request) -> Response:
     return answer({"status_code": 0, "comments": None, "cursor": 20, "has_more": 0, "total": 0, "extra": {"now": 0}})
 
 
+_NIL_CONTEXT: Final = {"impr_id": "0", "stab_extra": {"NilInfoContext": '{"search_nil_type":"verify_check"}'}}
 _SEARCH: Final = ("single", "search/item")
 ANSWERS: Final[dict[str, Answer]] = {
     "login_redirect": Answer(("login_required",), lambda request: to_login(request, "douyin"), ("page",)),
     "login_8": Answer(("login_required",), _status(8, "用户未登录")),
     "login_2483": Answer(("login_required",), _status(2483, "请先登录")),
     "verification_nil": Answer(("verification",), _nil("verify_check"), only=_SEARCH),
+    "verification_nil_type": Answer(("verification",), _nil("", verify_type=1), only=_SEARCH),
+    "verification_nil_status": Answer(("verification",), _nil("", result_status=5), only=_SEARCH),
+    "verification_nil_context": Answer(("verification",), _nil("", _NIL_CONTEXT), only=_SEARCH),
     "verification_header": Answer(("verification",), _turing),
     "verification_page": Answer(("verification",), _challenge, ("page", "api")),
     "verification_account": Answer(
