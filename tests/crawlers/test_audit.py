@@ -26,6 +26,7 @@ from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
+pytestmark = pytest.mark.timeout(300)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 AT = datetime(2026, 3, 4, 15, 59, 59, 250_000, tzinfo=UTC)
 """In Beijing the 4th, a second before midnight."""

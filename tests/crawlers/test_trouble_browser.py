@@ -32,8 +32,6 @@ pytestmark = [
     pytest.mark.timeout(PATIENCE + 60),
 ]
 
-ENOUGH: Final = 300
-"""Seconds in which any run must have ended, on a busy machine as well."""
 LANE: Final = 5
 """Trials that one child makes, so that two browsers a platform are open at most."""
 SHOWN: Final = 2
@@ -302,7 +300,6 @@ def test_what_can_be_reached_is_read_and_the_rest_is_told(
     assert set(got) == wanted
     assert set(got.values()) <= {1}
     assert re.search(trouble.says, trial.counted), trial.counted
-    assert trial.first["seconds"] < ENOUGH
     assert (report["status"] == "stopped") == trouble.stop
     if trouble.stop:
         # No page is opened any more; what the open one is about to ask for itself cannot be called back.

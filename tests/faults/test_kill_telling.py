@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from crawlers.ledger import PlatformBook
 from ingest.clock import SystemClock
 from shengwen.home import Home
@@ -13,6 +15,7 @@ from shengwen.settings import load_settings
 from tests.processes import KILLED, Nursery, wait_until
 
 ROUNDS = 4
+pytestmark = pytest.mark.timeout(400)
 
 
 def tick_for_ever(path: str, url: str, marks: str) -> None:

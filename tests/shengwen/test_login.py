@@ -35,9 +35,9 @@ from tests.processes import ROOT, wait_until
 from tests.servers.base import free_port
 from tests.shengwen.world import InProcess, log_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 
 
 @pytest.fixture(scope="module")
