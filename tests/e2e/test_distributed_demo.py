@@ -5,8 +5,8 @@ Spiders read the replica into Kafka. What they streamed, eight weeks and then th
 (three partitions, stages side by side) and once on the embedded stores, on a clock that stands still. Compared are
 every mention with its analysis, every ticket, and every message that goes out to bots and desk.
 
-What may differ, and is left out: row numbers, since partitions are read in another order (a scope is compared by what
-it counts). The platforms that need
+What may differ, and is left out, since partitions are read in another order: row numbers (a scope is compared by what
+it counts), and which of several alike texts founds their group. The platforms that need
 Chromium are read as well with ``SHENGWEN_DEMO_ALL=1``.
 """
 
@@ -148,7 +148,10 @@ def play(place: Place, demo: Demo, path: Path, history: list[Record], turn: list
 
 def heard(rooms: Rooms) -> Heard:
     query = parse_query("", now=rooms.clock.now())
-    mentions = {mention.id: mention.to_json() for mention in rooms.index.scan(query)}
+    mentions = {
+        mention.id: mention.model_copy(update={"group": None, "likeness": None}).to_json()
+        for mention in rooms.index.scan(query)
+    }
     box, scopes = table(Outbox), table(Scope)
     with rooms.engine.connect() as db:
         scope_keys = {row.id: row.key for row in db.execute(select(scopes.c.id, scopes.c.key))}
