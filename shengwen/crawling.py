@@ -121,6 +121,7 @@ class CrawlSchedule:
         self._only = only
         self._book = PlatformBook(rooms.engine, rooms.clock)
         self._stop = threading.Event()
+        self._planning = threading.Lock()
         self._running: set[Platform] = set()
         self._scheduler: BackgroundScheduler | None = None
         self._ran: set[Platform] = set()
@@ -168,7 +169,8 @@ class CrawlSchedule:
 
     def stop(self) -> None:
         """Ask running spiders to finish, and wait for them."""
-        self._stop.set()
+        with self._planning:
+            self._stop.set()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=True)
 
@@ -191,7 +193,10 @@ class CrawlSchedule:
         return plan(self._crawl, self._rooms.engine, platform, self._rooms.clock.now(), forced=forced)
 
     def _at(self, platform: str, wait: timedelta) -> None:
-        if self._scheduler is not None and self._scheduler.get_job(platform) is not None:
+        # A scheduler that shuts down holds its lock until the runs have ended: they must not ask it for anything then.
+        with self._planning:
+            if self._stop.is_set() or self._scheduler is None or self._scheduler.get_job(platform) is None:
+                return
             self._scheduler.modify_job(platform, next_run_time=self._rooms.clock.now() + wait)
 
     def running(self) -> frozenset[Platform]:

@@ -93,7 +93,7 @@ class Home:
         now = self.now.isoformat() if self.now is not None else ""
         return self._nursery.start(run_in_child, platform, str(config), str(self._report(platform)), now)
 
-    def crawl(self, platform: Platform, seconds: float = 60) -> Report:
+    def crawl(self, platform: Platform, seconds: float = 110) -> Report:
         """One run, to its end; its exit code fits its report."""
         code = self.begin(platform).wait(seconds)
         report = Report.model_validate_json(self._report(platform).read_bytes())

@@ -22,6 +22,8 @@ from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
+pytestmark = pytest.mark.timeout(600)  # many runs, each a process
+
 LISTS: dict[Platform, tuple[object, int]] = {
     "jd": (shengwen.demo.replica.jd, 10),
     "tmall": (shengwen.demo.replica.tmall, 20),

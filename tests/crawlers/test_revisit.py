@@ -22,6 +22,8 @@ from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home
 from tests.processes import Nursery
 
+pytestmark = pytest.mark.timeout(600)  # many runs, each a process
+
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 11, 3, 4, tzinfo=UTC)
 LADDER = PlatformSettings().revisit_hours
