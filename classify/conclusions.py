@@ -21,14 +21,6 @@ def silent(flag: Flag, model: str) -> Analysis:
     return Analysis(sentiment=nothing, intent="other", flags=(flag,), severity=0.0, model=model)
 
 
-def strayed(analysis: Analysis) -> Analysis:
-    """The analysis of a text that turns out to speak of something else: its tone stays, it says nothing of ours."""
-    flags = analysis.flags if "off_topic" in analysis.flags else (*analysis.flags, "off_topic")
-    return analysis.model_copy(
-        update={"flags": flags, "tags": (), "intent": "other", "severity": 0.0, "severity_reason": ""}
-    )
-
-
 def sentiment_of(negative: float, neutral: float, positive: float) -> Sentiment:
     """Shares rounded to four digits that still sum to 1, and the largest as the label."""
     negative, positive = round(negative, 4), round(positive, 4)

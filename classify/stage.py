@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from classify.base import Classifier, Utterance
-from classify.conclusions import strayed
-from ingest.analysis import ClassifiedMention, classified
+from ingest.analysis import Analysis, ClassifiedMention, classified
 from ingest.errors import ContractError
 from ingest.mention import Mention
 
@@ -19,6 +18,14 @@ def utterance_of(mention: Mention) -> Utterance:
         rating=mention.rating,
         default_review=mention.empty_text and not text,
         likes=mention.likes,
+    )
+
+
+def strayed(analysis: Analysis) -> Analysis:
+    """The analysis of a text that turns out to speak of something else: its tone stays, it says nothing of ours."""
+    flags = analysis.flags if "off_topic" in analysis.flags else (*analysis.flags, "off_topic")
+    return analysis.model_copy(
+        update={"flags": flags, "tags": (), "intent": "other", "severity": 0.0, "severity_reason": ""}
     )
 
 

@@ -101,6 +101,8 @@ class PlatformSpider(Spider):
     """One run of one platform. Subclasses say how a target is read: :meth:`crawl`."""
 
     platform: ClassVar[Platform]
+    repeats: ClassVar[int] = 1
+    """See :class:`ListPass`."""
 
     def __init__(self, kit: Kit, **kwargs: Any) -> None:
         super().__init__(name=self.platform, **kwargs)
@@ -292,6 +294,7 @@ class PlatformSpider(Spider):
             trusted=trusted,
             horizon=self._horizon(key, since),
             counted=counted,
+            repeats=self.repeats,
         )
         trip.lanes.append(lane)
         yield lane  # an exception leaves the lane open: nothing is settled

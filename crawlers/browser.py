@@ -248,6 +248,7 @@ class BrowserSpider(PlatformSpider):
     ``places`` matches ``host/path`` of pages where a reader may be: anywhere else is a wall. ``data_pages``
     matches pages that hold their own data, behind ``state_mark``."""
 
+    repeats = 3
     listens: ClassVar[re.Pattern[str]]
     places: ClassVar[re.Pattern[str]]
     data_pages: ClassVar[re.Pattern[str]]

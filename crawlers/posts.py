@@ -203,7 +203,7 @@ class PostsSpider(BrowserSpider):
                 root = payload.param(self.root_param) or ""
                 below = thread.threads.get(root)
                 if below is None:
-                    below = ListPass(key=f"replies:{root}", cap=lane.cap, counted=False)
+                    below = ListPass(key=f"replies:{root}", cap=lane.cap, counted=False, repeats=self.repeats)
                     thread.threads[root] = below
                     trip.lanes.append(below)
                 reading = self.read(payload, trip, below)

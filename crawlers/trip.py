@@ -44,6 +44,9 @@ class ListPass:
     reach: int | None = None
     horizon: datetime | None = None
     counted: bool = True
+    repeats: int = 1
+    """So many pages in a row that hold nothing but what was seen are a circle: one where we ask, more where a browser's
+    page asks, as pages do load the same thing twice."""
     ended: End | None = None
     pages: int = 0
     skipped: int = 0
@@ -58,6 +61,7 @@ class ListPass:
     """Pages without a single item that promise more."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
+    _repeated: int = 0
 
     @property
     def place(self) -> int:
@@ -103,10 +107,11 @@ class ListPass:
         if page.total is not None and not self.claimed:
             self.total = page.total
         self._empty = 0 if taken.ids else self._empty + 1
+        self._repeated = self._repeated + 1 if taken.ids and not fresh else 0
         self.gaps += not taken.ids and page.next is not None
         if page.next is None:
             self.ended = "end"
-        elif (taken.ids and not fresh) or self._empty >= EMPTY_IN_ROW:
+        elif self._repeated >= self.repeats or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
         elif self._known(taken) and self._grown() and self._past(page):
             self.ended = "settled"
