@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from crawlers.ledger import Ledger, ListState, Seen
 from crawlers.payload import Page, Payload, Problem
-from crawlers.pipeline import DEAD_IN_ROW, Pipeline, stored_url
+from crawlers.pipeline import DEAD_IN_ROW, Pipeline, Taken, stored_url
 from crawlers.trip import ListPass
 from ingest.clock import ManualClock
 from ingest.dead_letters import DeadLetters
@@ -227,3 +227,18 @@ def test_a_pass_ends_where_the_platform_turns_in_circles() -> None:
     assert lane.open("a")
     assert not lane.open("a")
     assert lane.ended == "repeat"
+
+
+def test_where_a_browsers_page_asks_the_same_answer_twice_is_no_circle_and_three_times_is() -> None:
+    def saw(lane: ListPass, *ids: str) -> bool:
+        return lane.saw(Page("x.list", "ok", next={"cursor": "1"}), Taken(ids=list(ids))) is not None
+
+    ours, browser = ListPass(key="k", cap=9), ListPass(key="k", cap=9, repeats=3)
+    assert saw(ours, "a", "b")
+    assert not saw(ours, "a", "b")
+    assert ours.ended == "repeat"
+    for page in ("ab", "ab", "c", "ab", "ab"):
+        assert saw(browser, *page)
+    assert not saw(browser, "c")
+    assert browser.ended == "repeat"
+    assert list(browser.ids) == ["a", "b", "c"]
