@@ -231,7 +231,7 @@ def test_a_pass_ends_where_the_platform_turns_in_circles() -> None:
 
 def test_where_a_browsers_page_asks_the_same_answer_twice_is_no_circle_and_three_times_is() -> None:
     def saw(lane: ListPass, *ids: str) -> bool:
-        return lane.saw(Page("x.list", "ok", next={"cursor": "1"}), Taken(ids=list(ids))) is not None
+        return lane.saw(Page(endpoint="x.list", signal="ok", next={"cursor": "1"}), Taken(ids=list(ids))) is not None
 
     ours, browser = ListPass(key="k", cap=9), ListPass(key="k", cap=9, repeats=3)
     assert saw(ours, "a", "b")
