@@ -20,7 +20,7 @@ from shengwen.lease import Lease, holder
 from shengwen.runner import repeat
 from tests.processes import KILLED, Nursery, wait_until
 
-SHORT = 1.2
+SHORT = 3.0
 """Seconds of a test's lease; the product's is longer, and takeover in proportion."""
 
 
