@@ -6,6 +6,7 @@ Rooms declare their tables on :class:`Base`; migrations (Alembic) live in ``shen
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -218,6 +219,8 @@ def mapped(error: SQLAlchemyError) -> ShengwenError:
     said = told(error)
     if state == _DISK_FULL:
         return Retryable("状态库所在的磁盘已满，无法写入；腾出空间后会自动继续", retry_after=10.0)
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+        return Retryable(f"读写状态库失败（{said}）；请检查磁盘空间、配额和磁盘健康", retry_after=10.0)
     if not state and isinstance(error, OperationalError) and _NOT_CONNECTED.search(said):
         return _not_connected(said)
     away = f"状态库暂时不可用，稍后再试（{said}）"
