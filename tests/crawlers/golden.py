@@ -95,7 +95,7 @@ def _all() -> tuple[Golden, ...]:
         Golden("jd sku list", jd, "jd.productPageComments", jsonp(JD_OLD),
                "https://club.jd.com/comment/skuProductPageComments.action?callback=c&productId=100099001&page=0"),
         Golden("jd folded", jd, "jd.productPageComments", {n: v for n, v in JD_OLD.items() if n != "maxPage"},
-               "https://club.jd.com/comment/getProductPageFoldComments.action?productId=100099001&page=0"),
+               "https://club.jd.com/comment/getProductPageFoldComments.action?productId=100099001&page=0", by_shape=False),
         Golden("jd list of 2015", jd, "jd.productPageComments", JD_OLD,
                "https://club.jd.com/productpage/p-100099001-s-0-t-3-p-0.html"),
         Golden("jd gateway", jd, "jd.productPageComments", JD_OLD, f"{gateway}pc_club_productPageComments{paged}"),

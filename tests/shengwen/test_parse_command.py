@@ -64,7 +64,7 @@ def test_the_answer_itself_says_what_it_is(platform: str, run: Any, tmp_path: Pa
             wanted.append((golden.endpoint, ids))
     told = run("parse", platform, *files)
     assert [(line["endpoint"], [mention["id"] for mention in line["mentions"]]) for line in told] == wanted
-    assert not any(line["problems"] or line["missing"] for line in told)
+    assert [line for line in told if line["problems"] or line["missing"]] == []
 
 
 ADDRESSED = [golden for golden in GOLDEN if b"functionId" not in golden.posted]
