@@ -188,7 +188,15 @@ def test_two_that_produce_while_the_broker_is_killed_are_both_told_to_come_again
     finally:
         kafka.start()
     assert [type(error) for error in said] == [Unavailable] * 4, said
-    log.produce(TOPIC, [Outgoing("k", b"v")])
+
+    def accepted() -> bool:
+        try:
+            log.produce(TOPIC, [Outgoing("k", b"v")])
+        except Unavailable:  # a broker that was killed takes a while to lead its partitions again
+            return False
+        return True
+
+    wait_until(accepted, 60, what="the broker that takes records again")
 
 
 def test_members_that_come_and_go_lose_nothing_and_never_commit_for_each_other(settings: KafkaSettings) -> None:
