@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.base import FetchFailed
 from crawlers.browser import Visit
 from crawlers.config import Target
+from crawlers.errors import FetchFailed
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
 from crawlers.posts import Search, SearchSpider
