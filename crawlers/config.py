@@ -36,6 +36,8 @@ TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
 OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu": "zhihu", "douyin": "douyin"}
 """By platform, its official API."""
 
+MAX_SPLIT_WORDS: Final = 20
+
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
 _MAX_EVERY = 30 * 86_400.0
@@ -179,12 +181,16 @@ class PlatformSettings(_Plain):
     crawl_every: Every | None = None
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    split_words: Annotated[tuple[Keyword, ...] | None, Field(max_length=50)] = None
+    split_words: Annotated[tuple[Keyword, ...] | None, Field(max_length=MAX_SPLIT_WORDS)] = None
     questions: bool = True
     pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
+
+    def words_beside(self, keyword: str) -> list[str]:
+        """The words that split the search for ``keyword``: those that are not in it already."""
+        return [word for word in self.split_words or () if word not in keyword]
 
     @model_validator(mode="after")
     def _reason_given(self) -> Self:

@@ -111,8 +111,7 @@ class SearchSpider(BrowserSpider):
         async def one(part: Part, lane: ListPass) -> bool:
             return await self._read(f"{keyword} {part.word}".rstrip(), Search(lane, part), trip, tried)
 
-        words = [word for word in self.here.split_words or () if word not in keyword]
-        parts = SearchParts(self, target.key, self.axes, words, self.search_depth)
+        parts = SearchParts(self, target.key, self.axes, self.here.words_beside(keyword), self.search_depth)
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
             search = Search(lane, incremental=lane.newest_first)
             await self._read(keyword, search, trip, tried)

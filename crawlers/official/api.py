@@ -40,6 +40,8 @@ class Tally:
     pages: int = 0
     missing: int = 0
     """Items that the platform counts and did not give."""
+    cut_off: tuple[str, ...] = ()
+    """See :class:`ingest.coverage.Coverage`."""
     status: Status = "complete"
     signal: str = "ok"
     reason: str = ""
@@ -68,6 +70,7 @@ class Tally:
             duplicate=len(self.fates) - new,
             dead=self.dead,
             pages=self.pages,
+            cut_off=self.cut_off,
             status=self.status,
             signal=self.signal,
             reason=self.reason[:500],

@@ -109,8 +109,8 @@ class _Douyin:
             least, most = (60_000 * int(minute) for minute in minutes.groups())
             videos = [item for item in videos if least <= duration(item) < most]
         offset, size = number(request, "offset", 0), number(request, "count", SEARCH_PAGE, low=1, high=SEARCH_PAGE)
-        end = min(offset + size, SEARCH_PAGES * SEARCH_PAGE)
-        return videos[offset:end], offset, end, len(videos) > end and end < SEARCH_PAGES * SEARCH_PAGE
+        del videos[SEARCH_PAGES * SEARCH_PAGE :]
+        return videos[offset : offset + size], offset, offset + size, len(videos) > offset + size
 
     def _envelope(self, cards: list[dict[str, Any]], cursor: int, more: bool) -> Response:
         now = millis(self._stage.clock.now())

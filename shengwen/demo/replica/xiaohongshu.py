@@ -116,7 +116,7 @@ class _Xiaohongshu:
         body = await posted_json(request)
         visible = self._items()
         notes = says([item for item in visible if item.kind == "post"], str(body.get("keyword", "")))
-        notes = self._filtered(notes, body, visible)
+        notes = self._filtered(notes, body, visible)[: SEARCH_PAGES * SEARCH_PAGE]
         index = bounded(body.get("page"), 1, low=1)
         size = bounded(body.get("page_size"), SEARCH_PAGE, low=1, high=SEARCH_PAGE)
         shown = notes[(index - 1) * size : index * size]
@@ -129,7 +129,7 @@ class _Xiaohongshu:
                 "rec_query": {"title": "相关搜索", "queries": queries},
             }
             items.insert(min(4, len(items)), related)
-        return _good({"items": items, "has_more": len(notes) > index * size and index < SEARCH_PAGES})
+        return _good({"items": items, "has_more": len(notes) > index * size})
 
     def _filtered(self, notes: list[Item], body: dict[str, Any], visible: list[Item]) -> list[Item]:
         """As the page's filters ask; newest first unless they sort otherwise."""
