@@ -134,15 +134,18 @@ def test_what_no_filter_shows_is_told_to_be_cut_off(
 ) -> None:
     cap = CAPS["xiaohongshu"]
     crowd = Crowd(replica, "xiaohongshu", monkeypatch)
-    crowd.add([1 + n for n in range(3)], pictures=0)
-    crowd.add([5 + n for n in range(cap - 3)])
-    crowd.add([300 + n for n in range(30)], likes=[(n * 7) % 31 for n in range(30)])
-    crowd.add([800 + n for n in range(3)], text=WORD)
+    crowd.add([1, 2], pictures=0)
+    crowd.add([5 + n for n in range(cap - 2)], likes=[50] * (cap - 2))
+    crowd.add([300 + n for n in range(7)], likes=[0, 90, 0, 80, 1, 70, 0])
+    crowd.add([800, 801], text=WORD)
     pictures = [item for item in crowd.items if item.pictures]
     reachable = crowd.items[:cap] + pictures[:cap] + crowd.liked(pictures)[:cap]
     reachable += sorted(pictures, key=lambda item: item.likes // 2, reverse=True)[:cap]
     reachable += [item for item in crowd.items if item.pictures == 0 or WORD in item.text]
-    assert len(crowd.ids(reachable)) < len(crowd.items) - 5, "the test needs what nothing shows"
+    newest, filtered = crowd.ids(crowd.items[:cap]), crowd.ids(reachable)
+    assert len(newest) < len(filtered) - 4 < len(crowd.items) - 5, (
+        "the test needs what filters show, and what nothing does"
+    )
     record = crawl(replica, home, "xiaohongshu", split_words=[WORD, KEYWORD])
     assert (record.status, record.cut_off) == ("complete", ("图文（半年内的看全了）",))
     assert set(home.ids()) == crowd.ids(reachable)
@@ -159,7 +162,7 @@ def test_videos_are_split_by_how_long_they_are(
 ) -> None:
     crowd = Crowd(replica, "douyin", monkeypatch)
     for minutes in (1, 3, 8):
-        crowd.add([minutes * 20 + n for n in range(8)], pictures=minutes)
+        crowd.add([minutes * 20 + n for n in range(7)], pictures=minutes)
     assert {duration(item) // 60_000 for item in crowd.items} == {0, 2, 7}
     record = crawl(replica, home, "douyin")
     assert (record.status, record.reason, record.cut_off) == ("complete", "", ())
@@ -186,7 +189,7 @@ def test_parts_that_a_budget_or_kill_9_cut_off_are_gone_on_with(
 ) -> None:
     crowd = Crowd(replica, "xiaohongshu", monkeypatch)
     crowd.add([1 + n for n in range(CAPS["xiaohongshu"] - 2)])
-    crowd.add([20 + n for n in range(8)], pictures=0)
+    crowd.add([20 + n for n in range(4)], pictures=0)
     if by_force:
         home.configure(xiaohongshu=replica.settings("xiaohongshu", [KEYWORD], pages_per_run=9999))
         child = home.begin("xiaohongshu")
@@ -200,7 +203,7 @@ def test_parts_that_a_budget_or_kill_9_cut_off_are_gone_on_with(
     else:
         statuses = []
         for _ in range(8):
-            home.configure(xiaohongshu=replica.settings("xiaohongshu", [KEYWORD], pages_per_run=30))
+            home.configure(xiaohongshu=replica.settings("xiaohongshu", [KEYWORD], pages_per_run=28))
             (record,) = home.crawl("xiaohongshu", 300).coverage
             statuses.append(record.status)
             if record.status == "complete":
