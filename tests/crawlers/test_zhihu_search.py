@@ -152,7 +152,8 @@ def test_a_session_that_ends_is_noticed_and_told_once(home: Home, session: str) 
     with running_world() as world, Wire(world.address) as wire:
         world.demo.switches.set("zhihu", login=True)
         home.configure(zhihu=settings(world, wire.base_url, storage_state=session, page_cap=1))
-        assert home.crawl("zhihu").status == "partial"
+        (searched,) = home.crawl("zhihu").coverage
+        assert (searched.signal, searched.cut_off != ()) == ("ok", True)
         world.demo.switches.end_sessions("zhihu")
         wire.begin("ended")
         report = home.crawl("zhihu")
@@ -163,7 +164,7 @@ def test_a_session_that_ends_is_noticed_and_told_once(home: Home, session: str) 
         wire.begin("stopped")
         assert home.crawl("zhihu").status == "stopped"
         assert wire.logs["stopped"].asked == []
-    assert [record.status for record in home.coverage()] == ["partial", "stopped"]
+    assert [record.status for record in home.coverage()] == ["complete", "stopped"]
 
 
 @in_chromium
