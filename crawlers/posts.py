@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, SourceDown
+from crawlers.base import FAILURES_IN_ROW
 from crawlers.browser import PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
+from crawlers.errors import FetchFailed, PlatformStopped, SourceDown
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
 from crawlers.search_parts import WHOLE, Axis, Part, SearchParts, click

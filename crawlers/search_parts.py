@@ -34,7 +34,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformSpider, SourceDown
+from crawlers.base import FAILURES_IN_ROW, PlatformSpider
+from crawlers.errors import FetchFailed, SourceDown
 from crawlers.trip import ListPass, Trip
 
 if TYPE_CHECKING:
