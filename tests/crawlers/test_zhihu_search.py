@@ -154,8 +154,8 @@ def test_keywords_questions_and_articles_are_read_in_one_run_each_in_its_own_way
 def test_a_session_that_ends_is_noticed_and_told_once(home: Home, session: str) -> None:
     with running_world() as world, Wire(world.address) as wire:
         world.demo.switches.set("zhihu", login=True)
-        home.configure(zhihu=settings(world, wire.base_url, storage_state=session, page_cap=1))
-        assert home.crawl("zhihu", WAIT).status == "partial"
+        home.configure(zhihu=settings(world, wire.base_url, storage_state=session))
+        assert home.crawl("zhihu", WAIT).status == "complete"
         world.demo.switches.end_sessions("zhihu")
         wire.begin("ended")
         report = home.crawl("zhihu", WAIT)
@@ -166,7 +166,7 @@ def test_a_session_that_ends_is_noticed_and_told_once(home: Home, session: str) 
         wire.begin("stopped")
         assert home.crawl("zhihu", WAIT).status == "stopped"
         assert wire.logs["stopped"].asked == []
-    assert [record.status for record in home.coverage()] == ["partial", "stopped"]
+    assert [record.status for record in home.coverage()] == ["complete", "stopped"]
 
 
 @in_chromium
@@ -258,13 +258,22 @@ def test_a_list_that_never_says_that_it_ends_is_ended_where_nothing_new_comes(
 
 @in_chromium
 @pytest.mark.usefixtures("chromium")
-def test_a_search_longer_than_the_cap_says_so(walled: World, home: Home, session: str) -> None:
-    home.configure(zhihu=settings(walled, walled.demo.base_url, storage_state=session, page_cap=2))
-    report = home.crawl("zhihu", WAIT)
-    assert report.status == "partial"
-    assert "page cap" in report.reason
-    newest = ids(walled.hits()[:40])
-    assert newest <= set(home.ids()) < truth(walled)
+def test_a_search_longer_than_the_cap_is_read_in_parts_by_the_filters_of_its_page(
+    walled: World, home: Home, session: str
+) -> None:
+    with Wire(walled.address) as wire:
+        home.configure(zhihu=settings(walled, wire.base_url, storage_state=session))
+        assert home.crawl("zhihu", WAIT).status == "complete"
+        wire.begin("capped")  # nothing below the hits is due any more, so the budget goes into parts
+        more = {"page_cap": 2, "full_pass_hours": 0, "pages_per_run": 24}
+        home.configure(zhihu=settings(walled, wire.base_url, storage_state=session, **more))
+        report = home.crawl("zhihu", WAIT)
+        asked = [one.params for one in paths(wire.logs["capped"], is_search)]
+    assert (report.status, report.coverage[0].cut_off) == ("partial", ("全部",))
+    assert "pages_per_run" in report.reason
+    chosen = {(one.get("time_interval"), one.get("vertical"), one.get("sort")) for one in asked}
+    assert {("a_year", None, None), ("a_year", "answer", None), ("a_year", "answer", "upvoted_count")} <= chosen
+    assert home.ids().total() == len(truth(walled))
 
 
 # -- without --------------------------------------------------------------------------------------------------------
