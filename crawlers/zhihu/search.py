@@ -97,6 +97,11 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
             return False
         return await visit.click(visit.page.get_by_text(option.words, exact=True).locator("visible=true").first)
 
+    async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str) -> None:
+        await super()._to_the_end(visit, lane, pane)
+        if lane.ended == "repeat":  # behind its end a search goes on promising more
+            lane.ended = "end"
+
     def _claim(self, hit: Draft) -> int | None:
         return comments_claim(hit)
 
