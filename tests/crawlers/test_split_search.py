@@ -87,8 +87,8 @@ class Crowd:
         """Posts of these ages, without comments. ``pictures`` of a video: its minutes."""
         for n, age in enumerate(days):
             at = self._now - timedelta(days=age, minutes=n)
-            more = {"title": "", "text": f"{KEYWORD}{text}第{n}篇{self._rng.random()}", "pictures": pictures}
-            more |= {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more: dict[str, Any] = {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more |= {"title": "", "text": f"{KEYWORD}{text}第{n}篇", "pictures": pictures}
             self.items.append(replace(self._pattern, created_at=at, **more))
         self.items.sort(key=lambda item: (item.created_at, item.native_id), reverse=True)
 
