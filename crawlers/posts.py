@@ -21,7 +21,7 @@ from crawlers.config import Target
 from crawlers.errors import FetchFailed, PlatformStopped, SourceDown
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
-from crawlers.search_parts import WHOLE, Axis, Part, SearchParts, click
+from crawlers.search_parts import WHOLE, Axis, Option, Part, SearchParts, click
 from crawlers.trip import ListPass, Trip
 from ingest.draft import Draft
 
@@ -37,6 +37,8 @@ class Search:
 
     lane: ListPass
     part: Part = WHOLE
+    incremental: bool = False
+    """Once it is sorted by time, what was settled ends it."""
     hits: dict[str, Draft] = field(default_factory=dict)
     by_time: bool = False
     asked: Mapping[str, str] | None = None
@@ -67,35 +69,28 @@ class Thread:
         return all(thread.ended for thread in self.threads.values())
 
 
-class PostsSpider(BrowserSpider):
-    """Subclasses name addresses and the few places of the page that a reader touches (CSS, or a button's words)."""
+class SearchSpider(BrowserSpider):
+    """A keyword is searched for in the browser; subclasses say how what it finds is read (:meth:`_open`).
 
-    post_kind: ClassVar[str]
+    They name addresses and the few places of the page that a reader touches (CSS, or a button's words).
+    """
+
+    hit_kinds: ClassVar[frozenset[str]]
+    """Of the mentions that a search shows, those that it is about."""
     search_path: ClassVar[re.Pattern[str]]
-    comments_path: ClassVar[re.Pattern[str]]
-    replies_path: ClassVar[re.Pattern[str]]
-    root_param: ClassVar[str]
-    """The parameter of a call for replies that names the comment."""
     search_pane: ClassVar[str]
-    comments_pane: ClassVar[str]
-    unfold: ClassVar[re.Pattern[str]]
-    """The words on a button that loads (more) replies."""
     newest: ClassVar[re.Pattern[str]]
     """The words on what sorts a search by time."""
     filters: ClassVar[re.Pattern[str]]
     """The words on what opens the panel of a search's filters."""
     axes: ClassVar[Sequence[Axis]]
     """The filters of a search, by which it is split where it is cut off."""
-    search_depth: ClassVar[int]
-    """Pages after which the platform ends any search."""
+    search_depth: ClassVar[int | None]
+    """Pages after which the platform ends any search, where it is known to."""
 
     @abstractmethod
     def search_url(self, keyword: str) -> str:
         """The search page."""
-
-    @abstractmethod
-    def post_url(self, hit: Draft) -> str:
-        """A post's own page."""
 
     @abstractmethod
     def sorted_by_time(self, payload: Payload) -> bool:
@@ -104,6 +99,10 @@ class PostsSpider(BrowserSpider):
     @abstractmethod
     def asked(self, payload: Payload) -> Mapping[str, str]:
         """The filters that a search's answer was asked for with, by the fields of :attr:`axes`."""
+
+    @abstractmethod
+    async def _open(self, hit: Draft, trip: Trip) -> None:
+        """Read what a search found, and what was said below it. Raises FetchFailed when it cannot be read."""
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         keyword = target.need("keyword")
@@ -114,7 +113,7 @@ class PostsSpider(BrowserSpider):
 
         parts = SearchParts(self, target.key, self.axes, self.here.words_beside(keyword), self.search_depth)
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
-            search = Search(lane)
+            search = Search(lane, incremental=lane.newest_first)
             await self._read(keyword, search, trip, tried)
             parts.note(lane, trip, met=search.met)
         await parts.read(trip, one)
@@ -144,12 +143,11 @@ class PostsSpider(BrowserSpider):
                 failed += 1
                 if failed >= FAILURES_IN_ROW:
                     raise SourceDown(f"{failed} posts in a row could not be read, last: {error}") from error
-            await self.pause()
         return True
 
     def _due(self, hit: Draft) -> bool:
         """Whether a post must be opened: comments changed, it is of age, or it is known as a stub only."""
-        if self.comments_due(self._key(hit), hit.replies, hit.created_at):
+        if self.comments_due(self._key(hit), self._claim(hit), hit.created_at):
             return True
         return hit.partial and not self.kit.ledger.known([mention_id(hit)])
 
@@ -157,10 +155,15 @@ class PostsSpider(BrowserSpider):
     def _key(hit: Draft) -> str:
         return f"comments:{hit.kind}:{hit.native_id}"
 
+    def _claim(self, hit: Draft) -> int | None:
+        """How many comments a hit says it has."""
+        return hit.replies
+
     # -- the search ---------------------------------------------------------------------------------------------
 
     async def _search(self, query: str, search: Search, trip: Trip) -> bool:
         lane = search.lane
+        lane.repeats = BrowserSpider.repeats  # also where the hits are then read by plain requests
 
         def take(payload: Payload) -> None:
             if not self.search_path.search(urlsplit(payload.url or "").path):
@@ -179,11 +182,11 @@ class PostsSpider(BrowserSpider):
                 lane.ended = None
             trip.pages += 1
             reading = self.read(payload, trip, lane)
-            hits = {mention_id(d): d for d in reading.page.mentions if d.kind == self.post_kind}
+            hits = {mention_id(d): d for d in reading.page.mentions if d.kind in self.hit_kinds}
             search.hits.update(hits)
             search.met = bool(reading.taken.ids) and not reading.taken.fresh
             reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
-            lane.newest_first = lane.newest_first and by_time
+            lane.newest_first = search.incremental and by_time
             lane.saw(reading.page, reading.taken)
 
         for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
@@ -217,11 +220,15 @@ class PostsSpider(BrowserSpider):
             part = part.plus(option)
             await self.pause()
             await self.turn()
-            there = await click(visit, self.filters, option)
+            there = await self._click(visit, option)
             if not there or not await visit.until(lambda: search.shows(part)):  # noqa: B023 - awaited here
                 logger.warning("%s: the search page does not offer %s", self.platform, part.name)
                 return False
         return True
+
+    async def _click(self, visit: Visit, option: Option) -> bool:
+        """Choose one filter; False where the page does not offer it."""
+        return await click(visit, self.filters, option)
 
     async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str) -> None:
         while lane.ended is None:
@@ -230,9 +237,24 @@ class PostsSpider(BrowserSpider):
             elif not await visit.more(lambda: visit.scroll(pane), lambda: lane.pages):
                 raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
 
-    # -- one post -----------------------------------------------------------------------------------------------
+
+class PostsSpider(SearchSpider):
+    """What a search finds are posts with a page of their own, where their comments are scrolled and unfolded."""
+
+    comments_path: ClassVar[re.Pattern[str]]
+    replies_path: ClassVar[re.Pattern[str]]
+    root_param: ClassVar[str]
+    """The parameter of a call for replies that names the comment."""
+    comments_pane: ClassVar[str]
+    unfold: ClassVar[re.Pattern[str]]
+    """The words on a button that loads (more) replies."""
+
+    @abstractmethod
+    def post_url(self, hit: Draft) -> str:
+        """A post's own page."""
 
     async def _open(self, hit: Draft, trip: Trip) -> None:
+        await self.pause()
         with self.passing(self._key(hit), trip, claim=hit.replies) as lane:
             thread = Thread(lane)
             async with self.visit(self.post_url(hit), self._taker(hit, thread, trip)) as visit:
@@ -284,7 +306,7 @@ class PostsSpider(BrowserSpider):
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"
                 for draft in reading.page.mentions:
-                    if draft.kind == self.post_kind and draft.native_id == hit.native_id and not draft.partial:
+                    if draft.kind == hit.kind and draft.native_id == hit.native_id and not draft.partial:
                         thread.post = draft
                         lane.total, lane.claimed = draft.replies, draft.replies is not None
 

@@ -53,7 +53,7 @@ class DouyinSpider(PostsSpider):
     places = re.compile(r"^www\.douyin\.com/(search|video|note)/")
     data_pages = re.compile(r"^www\.douyin\.com/(video|note)/\d+$")
     state_mark = b"RENDER_DATA"
-    post_kind = "video"
+    hit_kinds = frozenset({"video"})
     search_path = re.compile(r"/search/(single|stream|item)/?$")
     comments_path = re.compile(r"/comment/list/?$")
     replies_path = re.compile(r"/comment/list/reply/?$")

@@ -5,17 +5,14 @@ A search that gives ten is taken for cut off, and asked again together with each
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from crawlers.config import Platform
-from crawlers.kit import Kit
 from crawlers.official.api import OfficialApi, Tally, Target
-from crawlers.official.client import Call, Client, Refusal, text_of
+from crawlers.official.client import Call, Refusal, text_of
 from crawlers.official.config import ZhihuSettings
 from crawlers.search_parts import ALL
 
@@ -31,14 +28,7 @@ class ZhihuSearch(OfficialApi):
 
     platform: ClassVar[Platform] = "zhihu"
     name: ClassVar[str] = "知乎数据开放平台"
-
-    def __init__(self, kit: Kit, stop: threading.Event) -> None:
-        super().__init__(kit, stop)
-        self.settings: ZhihuSettings = kit.settings.official.zhihu
-
-    @cached_property
-    def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
+    settings: ZhihuSettings
 
     def targets(self) -> Sequence[Target]:
         return [Target(f"official:keyword={keyword}", keyword) for keyword in self.settings.keywords]

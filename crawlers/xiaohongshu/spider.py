@@ -48,7 +48,7 @@ class XiaohongshuSpider(PostsSpider):
     places = re.compile(r"^www\.xiaohongshu\.com/(search_result|explore)(/|$)")
     data_pages = re.compile(r"^www\.xiaohongshu\.com/explore/[0-9a-f]{24}$")
     state_mark = b"window.__INITIAL_STATE__"
-    post_kind = "post"
+    hit_kinds = frozenset({"post"})
     search_path = re.compile(r"/search/notes$")
     comments_path = re.compile(r"/comment/page$")
     replies_path = re.compile(r"/comment/sub/page$")
