@@ -6,11 +6,7 @@ A search that gives ten is taken for cut off, and asked again together with each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-<<<<<<< HEAD
 from datetime import datetime, timedelta
-from functools import cached_property
-=======
->>>>>>> h/zhihu
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
