@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from crawlers.xiaohongshu.spider import XiaohongshuSpider
 from ingest.coverage import Coverage
 from shengwen.demo.items import Item
 from shengwen.demo.replica.douyin import duration
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import Replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
@@ -32,12 +32,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.m
 KEYWORD, WORD = "暖房手记", "排气阀"
 CAPS = {"xiaohongshu": XiaohongshuSpider.search_depth, "douyin": DouyinSpider.search_depth}
 """One result a page: so many results any search shows."""
-
-
-@pytest.fixture(scope="module")
-def replica() -> Iterator[Replica]:
-    with running_replica() as running:
-        yield running
 
 
 @pytest.fixture
