@@ -29,7 +29,7 @@ TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "tmall": (("item_id", "seller_id"),),
     "xiaohongshu": (("keyword",),),
     "douyin": (("keyword",),),
-    "zhihu": (("question_id",), ("article_id",)),
+    "zhihu": (("question_id",), ("article_id",), ("keyword",)),
 }
 """By platform, which fields a target has; where there are several kinds of target, one of these sets."""
 
@@ -122,6 +122,11 @@ class Target(_Plain):
     def fields(self) -> dict[str, str]:
         """The fields that are set."""
         return self.model_dump(exclude_none=True)
+
+    @property
+    def in_browser(self) -> bool:
+        """Whether a browser is needed: on every platform, searches answer only to the page's own script."""
+        return self.keyword is not None
 
     @property
     def key(self) -> str:

@@ -31,6 +31,8 @@ class Search:
     """A search in progress: the posts found, newest first where the platform sorts so."""
 
     lane: ListPass
+    incremental: bool
+    """Once it is sorted by time, what was settled ends it."""
     hits: dict[str, Draft] = field(default_factory=dict)
     by_time: bool = False
 
@@ -55,38 +57,37 @@ class Thread:
         return all(thread.ended for thread in self.threads.values())
 
 
-class PostsSpider(BrowserSpider):
-    """Subclasses name addresses and the few places of the page that a reader touches (CSS, or a button's words)."""
+class SearchSpider(BrowserSpider):
+    """A keyword is searched for in the browser; subclasses say how what it finds is read (:meth:`_open`).
 
-    post_kind: ClassVar[str]
+    They name addresses and the few places of the page that a reader touches (CSS, or a button's words).
+    """
+
+    hit_kinds: ClassVar[frozenset[str]]
+    """Of the mentions that a search shows, those that it is about."""
     search_path: ClassVar[re.Pattern[str]]
-    comments_path: ClassVar[re.Pattern[str]]
-    replies_path: ClassVar[re.Pattern[str]]
-    root_param: ClassVar[str]
-    """The parameter of a call for replies that names the comment."""
     search_pane: ClassVar[str]
-    comments_pane: ClassVar[str]
-    unfold: ClassVar[re.Pattern[str]]
-    """The words on a button that loads (more) replies."""
-    newest: ClassVar[re.Pattern[str]]
-    """The words on what sorts a search by time."""
+    newest: ClassVar[tuple[re.Pattern[str], ...]]
+    """The words that are clicked, one after the other, to have a search sorted by time."""
 
     @abstractmethod
     def search_url(self, keyword: str) -> str:
         """The search page."""
 
     @abstractmethod
-    def post_url(self, hit: Draft) -> str:
-        """A post's own page."""
-
-    @abstractmethod
     def sorted_by_time(self, payload: Payload) -> bool:
         """Whether a search's answer was asked for newest first."""
+
+    @abstractmethod
+    async def _open(self, hit: Draft, trip: Trip) -> None:
+        """Read what a search found, and what was said below it. Raises FetchFailed when it cannot be read."""
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         keyword = target.need("keyword")
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
-            search = Search(lane)
+            # A page loads what it likes, even where the hits are then read by plain requests.
+            lane.repeats = BrowserSpider.repeats
+            search = Search(lane, lane.newest_first)
             try:
                 await self._search(keyword, search, trip)
             except FetchFailed as error:
@@ -103,17 +104,20 @@ class PostsSpider(BrowserSpider):
                     failed += 1
                     if failed >= FAILURES_IN_ROW:
                         raise SourceDown(f"{failed} posts in a row could not be read, last: {error}") from error
-                await self.pause()
 
     def _due(self, hit: Draft) -> bool:
         """Whether a post must be opened: comments changed, it is of age, or it is known as a stub only."""
-        if self.comments_due(self._key(hit), hit.replies, hit.created_at):
+        if self.comments_due(self._key(hit), self._claim(hit), hit.created_at):
             return True
         return hit.partial and not self.kit.ledger.known([mention_id(hit)])
 
     @staticmethod
     def _key(hit: Draft) -> str:
         return f"comments:{hit.kind}:{hit.native_id}"
+
+    def _claim(self, hit: Draft) -> int | None:
+        """How many comments a hit says it has."""
+        return hit.replies
 
     # -- the search ---------------------------------------------------------------------------------------------
 
@@ -133,10 +137,10 @@ class PostsSpider(BrowserSpider):
                 lane.ended = None
             trip.pages += 1
             reading = self.read(payload, trip, lane)
-            hits = {mention_id(d): d for d in reading.page.mentions if d.kind == self.post_kind}
+            hits = {mention_id(d): d for d in reading.page.mentions if d.kind in self.hit_kinds}
             search.hits.update(hits)
             reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
-            lane.newest_first = lane.newest_first and by_time
+            lane.newest_first = search.incremental and by_time
             lane.saw(reading.page, reading.taken)
 
         for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
@@ -151,12 +155,19 @@ class PostsSpider(BrowserSpider):
 
     async def _sort(self, visit: Visit, search: Search) -> None:
         """Ask for the newest first, where the page offers it."""
-        button = visit.page.get_by_text(self.newest).first
-        if await button.count() and await button.is_visible():
+        for words in self.newest:
+            button = visit.page.get_by_text(words).first
+            last = words is self.newest[-1]
+            if not await visit.shows(button):
+                if last:
+                    return
+                continue  # what it would open may be open already
             await self.pause()
-            await self.turn()
-            if await visit.click(button):
-                await visit.until(lambda: search.by_time)
+            if last:
+                await self.turn()
+            if not await visit.click(button):
+                return
+        await visit.until(lambda: search.by_time)
 
     async def _to_the_end(self, visit: Visit, lane: ListPass, pane: str) -> None:
         while lane.ended is None:
@@ -165,9 +176,24 @@ class PostsSpider(BrowserSpider):
             elif not await visit.more(lambda: visit.scroll(pane), lambda: lane.pages):
                 raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
 
-    # -- one post -----------------------------------------------------------------------------------------------
+
+class PostsSpider(SearchSpider):
+    """What a search finds are posts with a page of their own, where their comments are scrolled and unfolded."""
+
+    comments_path: ClassVar[re.Pattern[str]]
+    replies_path: ClassVar[re.Pattern[str]]
+    root_param: ClassVar[str]
+    """The parameter of a call for replies that names the comment."""
+    comments_pane: ClassVar[str]
+    unfold: ClassVar[re.Pattern[str]]
+    """The words on a button that loads (more) replies."""
+
+    @abstractmethod
+    def post_url(self, hit: Draft) -> str:
+        """A post's own page."""
 
     async def _open(self, hit: Draft, trip: Trip) -> None:
+        await self.pause()
         with self.passing(self._key(hit), trip, claim=hit.replies) as lane:
             thread = Thread(lane)
             async with self.visit(self.post_url(hit), self._taker(hit, thread, trip)) as visit:
@@ -219,7 +245,7 @@ class PostsSpider(BrowserSpider):
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"
                 for draft in reading.page.mentions:
-                    if draft.kind == self.post_kind and draft.native_id == hit.native_id and not draft.partial:
+                    if draft.kind == hit.kind and draft.native_id == hit.native_id and not draft.partial:
                         thread.post = draft
                         lane.total, lane.claimed = draft.replies, draft.replies is not None
 

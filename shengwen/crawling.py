@@ -37,7 +37,7 @@ NAMES: Final[Mapping[str, str]] = {
     "zhihu": "知乎",
 }
 IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
-"""Platforms that only answer to a page's own script."""
+"""Platforms that only answer to a page's own script, whatever is read."""
 AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
 LOOK_FOR_RESUMED: Final = 5.0
@@ -99,8 +99,9 @@ def planned(settings: Settings) -> list[Platform]:
 
 
 def in_browser(settings: Settings, platform: Platform) -> bool:
-    """Whether a platform is read in a browser, as its official API is not configured."""
-    return platform in IN_BROWSER and settings.crawl.official_of(platform) is None
+    """Whether a platform, or one of its targets, is read in a browser, as its official API is not configured."""
+    needed = platform in IN_BROWSER or any(target.in_browser for target in settings.crawl.of(platform).targets)
+    return needed and settings.crawl.official_of(platform) is None
 
 
 class CrawlSchedule:
@@ -141,10 +142,11 @@ class CrawlSchedule:
             from crawlers.chromium import INSTALL_HINT
 
             missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
+            partly = [p for p in missing if not all(t.in_browser for t in self._crawl.of(p).targets)]
             if missing:
-                names = "、".join(NAMES[p] for p in missing)
+                names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
-            platforms = [p for p in platforms if p not in missing]
+            platforms = [p for p in platforms if p not in missing or p in partly]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.

@@ -21,7 +21,7 @@ class DouyinSpider(PostsSpider):
     places = re.compile(r"^www\.douyin\.com/(search|video|note)/")
     data_pages = re.compile(r"^www\.douyin\.com/(video|note)/\d+$")
     state_mark = b"RENDER_DATA"
-    post_kind = "video"
+    hit_kinds = frozenset({"video"})
     search_path = re.compile(r"/search/(single|stream|item)/?$")
     comments_path = re.compile(r"/comment/list/?$")
     replies_path = re.compile(r"/comment/list/reply/?$")
@@ -29,7 +29,7 @@ class DouyinSpider(PostsSpider):
     search_pane = ""
     comments_pane = "[data-e2e=comment-list]"
     unfold = re.compile(r"^\s*展开\s*(更多|\d+\s*条)?\s*回复\s*$")
-    newest = re.compile(r"^\s*最新(发布)?\s*$")
+    newest = (re.compile(r"^\s*最新(发布)?\s*$"),)
 
     def search_url(self, keyword: str) -> str:
         return self.here.url(HOST, f"/search/{quote(keyword, safe='')}?type=general")

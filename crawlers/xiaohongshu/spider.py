@@ -19,7 +19,7 @@ class XiaohongshuSpider(PostsSpider):
     places = re.compile(r"^www\.xiaohongshu\.com/(search_result|explore)(/|$)")
     data_pages = re.compile(r"^www\.xiaohongshu\.com/explore/[0-9a-f]{24}$")
     state_mark = b"window.__INITIAL_STATE__"
-    post_kind = "post"
+    hit_kinds = frozenset({"post"})
     search_path = re.compile(r"/search/notes$")
     comments_path = re.compile(r"/comment/page$")
     replies_path = re.compile(r"/comment/sub/page$")
@@ -27,7 +27,7 @@ class XiaohongshuSpider(PostsSpider):
     search_pane = ""
     comments_pane = ".note-scroller"
     unfold = re.compile(r"^\s*展开\s*(更多|\d+\s*条)?\s*回复\s*$")
-    newest = re.compile(r"^\s*最新\s*$")
+    newest = (re.compile(r"^\s*最新\s*$"),)
 
     def search_url(self, keyword: str) -> str:
         return self.here.url(
