@@ -92,7 +92,7 @@ class ShopPageSpider(BrowserSpider):
         self.kit.audit.answered(page, "ok")
         return False
 
-    def _judge(self) -> None:
+    def _walled(self) -> None:
         """Raises PlatformStopped where the page that loads nothing is plainly a wall."""
         shown, self._shown = self._shown, None
         page = parse(self.platform, shown) if shown is not None else None
@@ -183,7 +183,7 @@ class ShopPageSpider(BrowserSpider):
                 if await visit.until(lambda: shelf.heard, patience) or await self._open(visit, shelf):
                     yield visit
                     return
-            self._judge()
+            self._walled()
             await self.pause()  # then one careful reload
             shelf.opened = False
         raise PlatformStopped("unknown", "the product's page opens, but loads nothing that can be read")

@@ -153,8 +153,6 @@ class CrawlSchedule:
                 names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
                 shops = [p for p in missing if p in SHOPS]
                 way = "".join(f"；{NAMES[p]}也可以设 crawl.{p}.way 为 http，不用浏览器" for p in shops)
-                    f'；{NAMES[p]}也可以设 crawl.{p}.way = "http" 不用浏览器' for p in missing if p in SHOPS
-                )
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}{way}")
             platforms = [p for p in platforms if p not in missing or p in partly]
         self._scheduled = platforms
