@@ -23,6 +23,8 @@ from tests.processes import KILLED, Nursery, wait_until
 PLATFORMS: tuple[Platform, ...] = ("jd", "tmall")
 OLD = ("/jd/club/", "/tmall/rate/")
 """The old lists, which the replica's pages show as well; the browser way does not listen to them."""
+PATIENT = 60
+"""Seconds that a page is given, on the busiest machine."""
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.mark.timeout(600)]
 
 
@@ -63,7 +65,7 @@ def test_a_product_is_read_whole_its_news_are_picked_up_and_the_two_ways_agree(
     target = longest(replica, platform)
     session = str(a_session(tmp_path / "session.json", platform))
     replica.demo.switches.set(platform, login=True)
-    settings = replica.settings(platform, storage_state=session) | {"targets": [target]}
+    settings = replica.settings(platform, storage_state=session, timeout=PATIENT) | {"targets": [target]}
     home.configure(**{platform: settings})  # somebody has logged in: the browser is used
     report = home.crawl(platform, 240)
     assert report.status == "complete", report.reason
@@ -109,7 +111,7 @@ def test_a_product_is_read_whole_its_news_are_picked_up_and_the_two_ways_agree(
 @pytest.mark.parametrize(("platform", "fine"), [("jd", "gone_product"), ("tmall", "no_comments")])
 def test_every_refusal_stops_the_browser_at_once(replica: Replica, home: Home, platform: Platform, fine: str) -> None:
     target = longest(replica, platform)
-    settings = replica.settings(platform, way="browser", timeout=3, pages_per_run=999) | {"targets": [target]}
+    settings = replica.settings(platform, way="browser", timeout=PATIENT, pages_per_run=999) | {"targets": [target]}
     home.configure(**{platform: settings})
     # token_round is how every page of Tmall begins; comments_missing is an answer of the old list.
     meant = replica.demo.switches.names(platform)
@@ -137,7 +139,8 @@ def test_kill_9_in_the_middle_loses_nothing_and_a_list_that_is_cut_off_is_read_b
     model = model_of_sku(target["sku"])
     plain = [item for item in replica.items("jd") if item.kind == "review" and item.model is model]
     there = [copy(item, number) for item in plain for number in range(TIMES)]
-    home.configure(jd=replica.settings("jd", way="browser", questions=False) | {"targets": [target]})
+    settings = replica.settings("jd", way="browser", questions=False, timeout=PATIENT)
+    home.configure(jd=settings | {"targets": [target]})
     child = home.begin("jd")
     wait_until(lambda: sum(path.endswith("/client.action") for path in replica.hits) >= 3, 120)
     child.signal(signal.SIGKILL)
