@@ -65,6 +65,11 @@ class ShopPageSpider(BrowserSpider):
     _shown: Payload | None = None
     """The page's own HTML."""
 
+    @property
+    def _patience(self) -> float:
+        """Seconds that a click is given to show something: what was clicked may be a mere heading."""
+        return max(PATIENCE, self.here.timeout / 4)
+
     @abstractmethod
     def product(self, target: Target) -> tuple[str, str]:
         """The product's number, and the address of its page."""
@@ -204,8 +209,9 @@ class ShopPageSpider(BrowserSpider):
                 continue
             await self.pause()
             await self.turn()
-            patience = min(PATIENCE, self.here.timeout)
-            if await visit.click(button) and await visit.until(lambda: progress() > before, patience):
+            if await visit.click(button, self._patience) and await visit.until(
+                lambda: progress() > before, self._patience
+            ):
                 return True
         return progress() > before
 
@@ -245,10 +251,12 @@ class ShopPageSpider(BrowserSpider):
             if lane.pages >= lane.cap:
                 lane.ended = "cap"
             elif not await visit.more(lambda: _scroll(visit, shelf.spoken), lambda: lane.pages):
+                before = lane.pages
                 whole = lane.total is not None and len(lane.all_ids) >= lane.total
-                if not (whole or shelf.stale or await visit.page.get_by_text(_OVER).locator("visible=true").count()):
+                if whole or shelf.stale or await visit.page.get_by_text(_OVER).locator("visible=true").count():
+                    lane.ended = "end"
+                elif not await visit.until(lambda: lane.pages > before, self._patience):  # noqa: B023 - awaited here
                     raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
-                lane.ended = "end"
 
     async def filtered(self, url: str, name: str, lane: ListPass, trip: Trip) -> None:
         """Read what one of the page's filters shows; nothing where the page does not offer it."""

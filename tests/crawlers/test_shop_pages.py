@@ -23,7 +23,7 @@ from tests.processes import KILLED, Nursery, wait_until
 PLATFORMS: tuple[Platform, ...] = ("jd", "tmall")
 OLD = ("/jd/club/", "/tmall/rate/")
 """The old lists, which the replica's pages show as well; the browser way does not listen to them."""
-PATIENT = 60
+PATIENT = 120
 """Seconds that a page is given, on the busiest machine."""
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.mark.timeout(600)]
 
@@ -111,7 +111,7 @@ def test_a_product_is_read_whole_its_news_are_picked_up_and_the_two_ways_agree(
 @pytest.mark.parametrize(("platform", "fine"), [("jd", "gone_product"), ("tmall", "no_comments")])
 def test_every_refusal_stops_the_browser_at_once(replica: Replica, home: Home, platform: Platform, fine: str) -> None:
     target = longest(replica, platform)
-    settings = replica.settings(platform, way="browser", timeout=PATIENT, pages_per_run=999) | {"targets": [target]}
+    settings = replica.settings(platform, way="browser", timeout=30, pages_per_run=999) | {"targets": [target]}
     home.configure(**{platform: settings})
     # token_round is how every page of Tmall begins; comments_missing is an answer of the old list.
     meant = replica.demo.switches.names(platform)
