@@ -211,16 +211,6 @@ class Visit:
             await self.page.mouse.wheel(0, -120)
             await self.page.mouse.wheel(0, 20_000)
 
-    async def shows(self, button: Locator) -> bool:
-        """Whether the page has it, or draws it soon."""
-        from playwright.async_api import Error
-
-        try:
-            await button.wait_for(state="visible", timeout=3000)
-        except Error:
-            return False
-        return True
-
     async def click(self, button: Locator, patience: float = 3.0) -> bool:
         """Click what is there; False when it went away, or cannot be clicked within so many seconds."""
         from playwright.async_api import Error

@@ -36,6 +36,8 @@ TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
 OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu": "zhihu", "douyin": "douyin"}
 """By platform, its official API."""
 
+MAX_SPLIT_WORDS: Final = 20
+
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
 _MAX_EVERY = 30 * 86_400.0
@@ -156,6 +158,8 @@ class PlatformSettings(_Plain):
     * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
     * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
       (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.
+    * ``split_words``: a search that is cut off however it is filtered is searched again with each of these words beside
+      the keyword (:mod:`crawlers.search_parts`); null: none, or what the caller knows better.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
@@ -177,11 +181,16 @@ class PlatformSettings(_Plain):
     crawl_every: Every | None = None
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    split_words: Annotated[tuple[Keyword, ...] | None, Field(max_length=MAX_SPLIT_WORDS)] = None
     questions: bool = True
     pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
+
+    def words_beside(self, keyword: str) -> list[str]:
+        """The words that split the search for ``keyword``: those that are not in it already."""
+        return [word for word in self.split_words or () if word not in keyword]
 
     @model_validator(mode="after")
     def _reason_given(self) -> Self:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crawlers.book import PlatformBook
-from crawlers.config import PLATFORMS, CrawlSettings, Platform, Target
+from crawlers.config import MAX_SPLIT_WORDS, PLATFORMS, CrawlSettings, Platform, Target
 from crawlers.heat import DEFAULT_BOUNDS, Bounds
 from ingest.errors import UserError
 from shengwen.home import Home
@@ -63,12 +63,17 @@ def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
 def job_of(home: Home, settings: Settings, due: Mapping[Platform, Sequence[Target]] = _ALL_TARGETS) -> Job:
     """What a spider's process is told. A session that ``shengwen login`` kept is used.
 
-    ``due``: by platform, the targets to read, where not all.
+    ``due``: by platform, the targets to read, where not all. Where no words are set to split a search by, the brand's
+    products are.
     """
     from crawlers.run import Job
 
     crawl = paced(settings.crawl, settings.schedule.crawl_every)
+    products = tuple(product.name for product in settings.brand.products)[:MAX_SPLIT_WORDS]
     for platform in PLATFORMS:
+        if crawl.of(platform).split_words is None:
+            here = crawl.of(platform).model_copy(update={"split_words": products})
+            crawl = crawl.model_copy(update={platform: here})
         if platform in due:
             here = crawl.of(platform).model_copy(update={"targets": tuple(due[platform])})
             crawl = crawl.model_copy(update={platform: here})
