@@ -59,6 +59,8 @@ class ListPass:
     """Pages that were left out because they could not be fetched."""
     gaps: int = 0
     """Pages without a single item that promise more."""
+    cut_off: bool = False
+    """Its last page does not say whether or how the list goes on."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
     _repeated: int = 0
@@ -90,7 +92,7 @@ class ListPass:
         for item in taken.ids:
             self.ids.pop(item, None)
         self.pages -= 1
-        self.skipped, self.ended = 0, None
+        self.skipped, self.ended, self.cut_off = 0, None, False
         self.before.clear()
 
     def skip(self) -> None:
@@ -110,7 +112,7 @@ class ListPass:
         self._repeated = self._repeated + 1 if taken.ids and not fresh else 0
         self.gaps += not taken.ids and page.next is not None
         if page.next is None:
-            self.ended = "end"
+            self.ended, self.cut_off = "end", page.cut_off
         elif self._repeated >= self.repeats or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
         elif self._known(taken) and self._grown() and self._past(page):
@@ -134,9 +136,10 @@ class ListPass:
 
     @property
     def short(self) -> bool:
-        """Whether an ended pass must have missed some: pages were left out, or the list turned in a circle or had
-        empty pages before it gave what was said where it hangs. Such a list is not settled."""
-        if self.holes:
+        """Whether an ended pass must have missed some: pages were left out, its end is only a lost way on, or the
+        list turned in a circle or had empty pages before it gave what was said where it hangs. Such a list is not
+        settled."""
+        if self.holes or self.cut_off:
             return True
         odd = self.ended == "repeat" or self.gaps > 0
         return odd and self.claimed and self.total is not None and len(self.all_ids) < self.total

@@ -86,14 +86,24 @@ def search(answer: Answer) -> Page:
         elif not isinstance(card.value, dict) or card.text("type") == "1":
             harvest.add(card, _without_video)
     harvest.expect(root, "has_more")
-    cursor = root.number("cursor")
-    more = None
-    if root.flag("has_more") and cursor is not None and str(cursor) != answer.param("offset"):
-        more = {"offset": str(cursor)}
+    more = _next(harvest, root, answer, "offset", cards)
+    if more is not None:
         search_id = root.text("extra.logid", "log_pb.impr_id")
         if re.fullmatch(r"\w{1,80}", search_id, re.ASCII):
             more["search_id"] = search_id
     return harvest.page(SEARCH, more=more)
+
+
+def next_cursor(harvest: Harvest, data: Reader, answer: Answer, records: str) -> dict[str, str] | None:
+    """The next page of a list that is paged by ``cursor``; a promise of more without a new one is noted."""
+    return _next(harvest, data, answer, "cursor", data[records])
+
+
+def _next(harvest: Harvest, data: Reader, answer: Answer, name: str, records: Reader) -> dict[str, str] | None:
+    cursor, promised = data.number("cursor"), data.flag("has_more")
+    more = {name: str(cursor)} if promised and cursor is not None and str(cursor) != answer.param(name) else None
+    harvest.expect_next(promised and records.value, more, data["cursor"].path)
+    return more
 
 
 def _without_video(card: Reader) -> Draft:
@@ -128,9 +138,7 @@ def open_videos(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add_all(data.each("list"), lambda record: _open_video(record, answer))
     harvest.expect(data, "has_more")
-    cursor = data.number("cursor")
-    goes_on = data.flag("has_more") and cursor is not None and str(cursor) != answer.param("cursor")
-    return harvest.page(OPEN_VIDEOS, more={"cursor": str(cursor)} if goes_on else None)
+    return harvest.page(OPEN_VIDEOS, more=next_cursor(harvest, data, answer, "list"))
 
 
 def _open_video(record: Reader, answer: Answer) -> Draft:

@@ -142,6 +142,11 @@ def pictures(markup: str) -> list[Media]:
 PAGING: Final = ("offset", "cursor", "limit", "order", "order_by", "session_id")
 
 
+def unfinished(root: Reader) -> bool:
+    """Whether a list says that it is not at its end."""
+    return root["paging"].has("is_end") and not root["paging"].flag("is_end")
+
+
 def next_params(answer: Answer) -> dict[str, str]:
     """The paging parameters in ``paging.next``; none at the end, and none when it leads to where we are.
 

@@ -20,6 +20,7 @@ from crawlers.zhihu.content import (
     next_params,
     question_draft,
     question_url,
+    unfinished,
     zvideo_draft,
     zvideo_url,
 )
@@ -56,6 +57,8 @@ def question_feeds(answer: Answer) -> Page:
     harvest.expect_in(Reader([one.value for one in answers_of(root)], "data[].target"), "content", "excerpt")
     walled = root["paging"].flag("need_force_login")
     more = None if walled else next_params(answer) or None
+    if not walled:
+        harvest.expect_next(unfinished(root) and root["data"].value, more, "paging.next")
     nothing = Stop("empty", "no answers")
     if walled:
         nothing = Stop("login_required", "answers only after a login")
@@ -78,7 +81,9 @@ def search(answer: Answer) -> Page:
     harvest.expect(answer.root["paging"], "is_end")
     # "not the end" is also said of empty results: without items there is no next page.
     offset = next_params(answer).get("offset") if items else None
-    return harvest.page(SEARCH, more={"offset": offset} if offset else None)
+    more = {"offset": offset} if offset else None
+    harvest.expect_next(unfinished(answer.root) and items, more, "paging.next")
+    return harvest.page(SEARCH, more=more)
 
 
 def _found(record: Reader, marked: Reader, answer: Answer) -> Draft:

@@ -242,3 +242,14 @@ def test_where_a_browsers_page_asks_the_same_answer_twice_is_no_circle_and_three
     assert not saw(browser, "c")
     assert browser.ended == "repeat"
     assert list(browser.ids) == ["a", "b", "c"]
+
+
+def test_an_end_that_is_only_a_lost_way_on_is_not_settled() -> None:
+    def ended(*missing: str) -> ListPass:
+        lane = ListPass(key="k", cap=9)
+        lane.saw(Page(endpoint="x.list", signal="ok", missing=missing), Taken(ids=["a"]))
+        return lane
+
+    lost, renamed, whole = ended("data.cursor"), ended("data.comments[].content"), ended()
+    assert [lane.ended for lane in (lost, renamed, whole)] == ["end"] * 3
+    assert [lane.short for lane in (lost, renamed, whole)] == [True, False, False]
