@@ -44,6 +44,8 @@ class ListPass:
     reach: int | None = None
     horizon: datetime | None = None
     counted: bool = True
+    poster: str | None = None
+    """Whose post the list hangs under, by the platform's id: what they say in it is marked as theirs."""
     repeats: int = 1
     """So many pages in a row that hold nothing but what was seen are a circle: one where we ask, more where a browser's
     page asks, as pages do load the same thing twice."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from crawlers.douyin.videos import is_enterprise, next_cursor
+from crawlers.douyin.videos import enterprise, next_cursor
 from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
@@ -74,7 +74,7 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
         parent_native=_parent(native_id, (said, replied, root_id), aweme),
         url=f"https://www.douyin.com/video/{aweme}" if aweme and aweme.isdigit() else None,
         author_id=user.id_or_none("sec_uid", "uid"),
-        is_brand=is_enterprise(user),
+        verified=enterprise(user),
         by_poster=_by_poster(record),
         region=province(record["ip_label"].value),
         likes=likes.value,

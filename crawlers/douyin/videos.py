@@ -198,7 +198,7 @@ def _aweme(record: Reader, answer: Answer) -> Draft:
         text=clean(record.text("desc")),
         url=f"https://www.douyin.com/{'note' if still else 'video'}/{native_id}" if native_id.isdigit() else None,
         author_id=author.id_or_none("sec_uid", "secUid", "uid"),
-        is_brand=is_enterprise(author),
+        verified=enterprise(author),
         region=province(record.first("ip_attribution", "ipAttribution").value),
         likes=likes.value,
         replies=replies.value,
@@ -209,9 +209,9 @@ def _aweme(record: Reader, answer: Answer) -> Draft:
     )
 
 
-def is_enterprise(user: Reader) -> bool:
-    """Whether the account is verified as a company's."""
-    return bool(user.text("enterprise_verify_reason", "enterpriseVerifyReason").strip())
+def enterprise(user: Reader) -> str:
+    """What an account is verified as, if it is a company's; "" for any other. Its nickname is not verified."""
+    return user.text("enterprise_verify_reason", "enterpriseVerifyReason")[:400].strip()
 
 
 def _picture(picture: Reader) -> list[Media]:
