@@ -90,6 +90,6 @@ class Page:
     reason: str = ""
 
     @property
-    def cut_off(self) -> bool:
+    def lost_way(self) -> bool:
         """Whether it is the last page only because what says how the list goes on is missing (a flag, a cursor)."""
         return self.next is None and any("[]" not in path for path in self.missing)

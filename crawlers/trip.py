@@ -13,7 +13,7 @@ from crawlers.ledger import ListState
 from crawlers.payload import Page
 from crawlers.pipeline import Taken
 from ingest.clock import Clock
-from ingest.coverage import Coverage, Status
+from ingest.coverage import MAX_CUT_OFF, Coverage, Status
 
 EMPTY_IN_ROW: Final = 3
 """So many pages without a single item, each promising more, are the end: platforms mix in pages of advertisements."""
@@ -61,8 +61,10 @@ class ListPass:
     """Pages that were left out because they could not be fetched."""
     gaps: int = 0
     """Pages without a single item that promise more."""
-    cut_off: bool = False
+    lost_way: bool = False
     """Its last page does not say whether or how the list goes on."""
+    split: bool = False
+    """Where it was cut off, that is dealt with by parts (:mod:`crawlers.search_parts`)."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
     _repeated: int = 0
@@ -94,7 +96,7 @@ class ListPass:
         for item in taken.ids:
             self.ids.pop(item, None)
         self.pages -= 1
-        self.skipped, self.ended, self.cut_off = 0, None, False
+        self.skipped, self.ended, self.lost_way = 0, None, False
         self.before.clear()
 
     def skip(self) -> None:
@@ -114,7 +116,7 @@ class ListPass:
         self._repeated = self._repeated + 1 if taken.ids and not fresh else 0
         self.gaps += not taken.ids and page.next is not None
         if page.next is None:
-            self.ended, self.cut_off = "end", page.cut_off
+            self.ended, self.lost_way = "end", page.lost_way
         elif self._repeated >= self.repeats or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
         elif self._known(taken) and self._grown() and self._past(page):
@@ -141,7 +143,7 @@ class ListPass:
         """Whether an ended pass must have missed some: pages were left out, its end is only a lost way on, or the
         list turned in a circle or had empty pages before it gave what was said where it hangs. Such a list is not
         settled."""
-        if self.holes or self.cut_off:
+        if self.holes or self.lost_way:
             return True
         odd = self.ended == "repeat" or self.gaps > 0
         return odd and self.claimed and self.total is not None and len(self.all_ids) < self.total
@@ -169,6 +171,8 @@ class Trip:
     """Items that were opened one by one (posts, videos)."""
     unreached: int = 0
     """Items that the platform counts and shows in no list."""
+    lost_way: tuple[str, ...] = ()
+    """Parts of the search that the platform does not show to their end, however they are split; in Chinese."""
     status: Status | None = None
     signal: str = "ok"
     reason: str = ""
@@ -218,7 +222,7 @@ class Trip:
     @property
     def shortfall(self) -> str:
         """Why not everything was read, in English; empty when it was."""
-        capped = sum(lane.ended == "cap" for lane in self.lanes)
+        capped = sum(lane.ended == "cap" and not lane.split for lane in self.lanes)
         unread = sum(lane.ended is None for lane in self.lanes)
         short = sum(lane.ended is not None and lane.short and not lane.holes for lane in self.lanes)
         notes = list(dict.fromkeys(self.notes))
@@ -252,6 +256,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
+            lost_way=tuple(name[:100] for name in self.lost_way[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

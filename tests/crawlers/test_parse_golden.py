@@ -134,7 +134,7 @@ def test_a_list_that_does_not_say_how_it_goes_on_says_so(platform: str, body: An
 
 LOST_WAY: tuple[tuple[str, Any, str, str, Any, str], ...] = (
     ("xiaohongshu", XHS_COMMENTS, XHS_COMMENTS_URL.format(note=NOTE_ID, cursor=""), "data.cursor", ..., "data.cursor"),
-    ("xiaohongshu", XHS_COMMENTS, XHS_COMMENTS_URL.format(note=NOTE_ID, cursor="same"), "data.cursor", "same", "data.cursor"),
+    ("xiaohongshu", XHS_COMMENTS, XHS_COMMENTS_URL.format(note=NOTE_ID, cursor="c"), "data.cursor", "c", "data.cursor"),
     ("xiaohongshu", XHS_APP_COMMENTS, "", "data.data.cursor", "", "data.data.cursor"),
     ("xiaohongshu", r.XHS_PROFILE, "", "data.cursor", ..., "data.cursor"),
     ("xiaohongshu", XHS_SEARCH, XHS_SEARCH_URL, "data.items.0.id", "66696f98000000001c0123ab", "request.page"),
@@ -163,7 +163,7 @@ def test_a_promise_of_more_without_a_way_on_is_no_end(
     assert page.mentions
     assert page.next is None
     assert page.missing == (missing,)
-    assert page.cut_off
+    assert page.lost_way
 
 
 def test_where_the_end_is_stated_a_lost_cursor_is_none() -> None:
@@ -173,7 +173,7 @@ def test_where_the_end_is_stated_a_lost_cursor_is_none() -> None:
         ("zhihu", changed(ZHIHU_COMMENTS, "paging.is_end", True), "paging.next", ZHIHU_COMMENTS_URL),
     ):
         page = read(platform, changed(body, path, ...), re.sub(r"\{\w+\}", "", cursor))
-        assert (page.next, page.missing, page.cut_off) == (None, (), False)
+        assert (page.next, page.missing, page.lost_way) == (None, (), False)
 
 
 RENAMED: tuple[tuple[str, Any, str, str, str], ...] = (
