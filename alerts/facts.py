@@ -76,6 +76,8 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
     reputation = bad and (reach >= settings.reach_first_level or any(w in text for w in settings.reputation_words))
     created = said_at(mention)
     spoken = max((created, *(a.created_at for a in mention.appends if a.created_at is not None)))
+    if mention.created_precision == "month" and mention.edited_at is not None:
+        spoken = max(spoken, mention.edited_at)  # all that is known of its age: these words stood there then
     spoken = max(created, min(spoken, mention.collected_at))
     limit = settings.tickets.safety_max_age if safety else settings.tickets.max_age
     fresh = (mention.collected_at - spoken).total_seconds() <= (limit.hours or 0) * 3600

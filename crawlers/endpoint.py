@@ -55,11 +55,16 @@ class Answer:
         """The first of these request parameters that is not empty."""
         return next((self.params[name] for name in names if self.params.get(name)), None)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the request is known at all, and not only its answer."""
+        return bool(self.payload.url or self.payload.request_body)
+
     def page_number(self, name: str, default: int | None = None) -> int | None:
         """A request's page number; ``default`` where the request is known and does not name one, else None."""
         value = self.params.get(name)
         if value is None or value == "":
-            return default if self.payload.url or self.payload.request_body else None
+            return default if self.asked else None
         return int(value) if re.fullmatch(r"\d{1,7}", value, re.ASCII) else None
 
 
@@ -145,6 +150,11 @@ class Harvest:
         sample = [record for record in islice(records.items(), SAMPLE) if isinstance(record.value, dict)]
         if len(sample) == SAMPLE and not any(record.has(name) for record in sample for name in names):
             self.missing.append(f"{records.path}[].{names[0]}")
+
+    def expect_next(self, promised: object, more: Mapping[str, str] | None, path: str) -> None:
+        """Note ``path`` as missing when the answer promises more and does not say how to get it."""
+        if promised and more is None:
+            self.missing.append(path)
 
     def page(
         self,

@@ -155,7 +155,7 @@ class HarJob:
 
     def _seal(self, draft: Draft, payload: Payload, endpoint: str) -> Mention:
         raw = Raw(captured_at=payload.captured_at, sha256=payload.sha256, parser=f"{endpoint}/har")
-        return self._privacy.seal(draft, raw, self._brand.match(draft))
+        return self._privacy.seal(draft, raw, self._brand.match(draft), own=self._brand.owns(draft))
 
     def _park(self, platform: str, payload: Payload, error: Poison) -> Outgoing:
         raw = payload.body

@@ -88,3 +88,8 @@ class Page:
     problems: tuple[Problem, ...] = ()
     missing: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def lost_way(self) -> bool:
+        """Whether it is the last page only because what says how the list goes on is missing (a flag, a cursor)."""
+        return self.next is None and any("[]" not in path for path in self.missing)

@@ -132,7 +132,8 @@ class Pipeline:
     def take(self, page: Page, payload: Payload, *, query: str, parser: str, since: ListState) -> Taken:
         """Stream what is new on the page; ``since`` is the list's state that "unsettled" is measured against.
 
-        Stubs (``draft.partial``) are only looked up. Raises DeadLetterLimit when nothing can be read any more.
+        Stubs (``draft.partial``), and excerpts of what is known, are only looked up.
+        Raises DeadLetterLimit when nothing can be read any more.
         """
         raw = Raw(url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser)
         context = {"url": raw.url or "", "endpoint": page.endpoint, "captured_at": raw.captured_at.isoformat()}
@@ -143,11 +144,14 @@ class Pipeline:
         known = self._ledger.known(drafts)
         for item_id, draft in drafts.items():
             entry = self._pending(item_id) or known.get(item_id)
-            if draft.partial:
+            if draft.partial or (draft.excerpt and entry is not None):
                 self._note(taken, item_id, entry, since, changed=False)
+                if not draft.partial:
+                    taken.duplicate.append(item_id)
+                    self._again[item_id] = None
                 continue
             try:
-                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query))
+                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query), own=self._brand.owns(draft))
             except Poison as error:
                 self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
                 continue

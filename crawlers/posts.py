@@ -283,6 +283,7 @@ class PostsSpider(SearchSpider):
 
     def _taker(self, hit: Draft, thread: Thread, trip: Trip) -> Callable[[Payload], None]:
         lane = thread.lane
+        lane.poster = hit.author_id
 
         def take(payload: Payload) -> None:
             path = urlsplit(payload.url or "").path
@@ -291,7 +292,13 @@ class PostsSpider(SearchSpider):
                 root = payload.param(self.root_param) or ""
                 below = thread.threads.get(root)
                 if below is None:
-                    below = ListPass(key=f"replies:{root}", cap=lane.cap, counted=False, repeats=self.repeats)
+                    below = ListPass(
+                        key=f"replies:{root}",
+                        cap=lane.cap,
+                        counted=False,
+                        repeats=self.repeats,
+                        poster=lane.poster,
+                    )
                     thread.threads[root] = below
                     trip.lanes.append(below)
                 reading = self.read(payload, trip, below)
@@ -307,7 +314,7 @@ class PostsSpider(SearchSpider):
                 thread.gone = thread.gone or reading.page.signal == "gone"
                 for draft in reading.page.mentions:
                     if draft.kind == hit.kind and draft.native_id == hit.native_id and not draft.partial:
-                        thread.post = draft
+                        thread.post, lane.poster = draft, draft.author_id or lane.poster
                         lane.total, lane.claimed = draft.replies, draft.replies is not None
 
         return take

@@ -44,6 +44,8 @@ class ListPass:
     reach: int | None = None
     horizon: datetime | None = None
     counted: bool = True
+    poster: str | None = None
+    """Whose post the list hangs under, by the platform's id: what they say in it is marked as theirs."""
     repeats: int = 1
     """So many pages in a row that hold nothing but what was seen are a circle: one where we ask, more where a browser's
     page asks, as pages do load the same thing twice."""
@@ -59,6 +61,8 @@ class ListPass:
     """Pages that were left out because they could not be fetched."""
     gaps: int = 0
     """Pages without a single item that promise more."""
+    lost_way: bool = False
+    """Its last page does not say whether or how the list goes on."""
     split: bool = False
     """Where it was cut off, that is dealt with by parts (:mod:`crawlers.search_parts`)."""
     _visited: set[str] = field(default_factory=set)
@@ -92,7 +96,7 @@ class ListPass:
         for item in taken.ids:
             self.ids.pop(item, None)
         self.pages -= 1
-        self.skipped, self.ended = 0, None
+        self.skipped, self.ended, self.lost_way = 0, None, False
         self.before.clear()
 
     def skip(self) -> None:
@@ -112,7 +116,7 @@ class ListPass:
         self._repeated = self._repeated + 1 if taken.ids and not fresh else 0
         self.gaps += not taken.ids and page.next is not None
         if page.next is None:
-            self.ended = "end"
+            self.ended, self.lost_way = "end", page.lost_way
         elif self._repeated >= self.repeats or self._empty >= EMPTY_IN_ROW:
             self.ended = "repeat"
         elif self._known(taken) and self._grown() and self._past(page):
@@ -136,9 +140,10 @@ class ListPass:
 
     @property
     def short(self) -> bool:
-        """Whether an ended pass must have missed some: pages were left out, or the list turned in a circle or had
-        empty pages before it gave what was said where it hangs. Such a list is not settled."""
-        if self.holes:
+        """Whether an ended pass must have missed some: pages were left out, its end is only a lost way on, or the
+        list turned in a circle or had empty pages before it gave what was said where it hangs. Such a list is not
+        settled."""
+        if self.holes or self.lost_way:
             return True
         odd = self.ended == "repeat" or self.gaps > 0
         return odd and self.claimed and self.total is not None and len(self.all_ids) < self.total
@@ -166,7 +171,7 @@ class Trip:
     """Items that were opened one by one (posts, videos)."""
     unreached: int = 0
     """Items that the platform counts and shows in no list."""
-    cut_off: tuple[str, ...] = ()
+    lost_way: tuple[str, ...] = ()
     """Parts of the search that the platform does not show to their end, however they are split; in Chinese."""
     status: Status | None = None
     signal: str = "ok"
@@ -251,7 +256,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
-            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
+            lost_way=tuple(name[:100] for name in self.lost_way[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

@@ -21,6 +21,8 @@ class Draft:
     ``parent_native`` is ``kind:native id`` of the parent on the same source.
     ``partial`` marks a stub from a list (a search hit) that a later page tells in full; spiders follow it and do not
     stream it, as it would look like a newer, emptier revision.
+    ``excerpt`` marks a text that the platform cut, where a full one may be known or come later: it is streamed while
+    nothing is known of its item, as a revision that every full one, older ones too, is newer than.
     """
 
     source: str
@@ -28,6 +30,8 @@ class Draft:
     native_id: object
     created_at: datetime | None
     created_precision: Precision = "second"
+    edited_at: datetime | None = None
+    purchased_at: datetime | None = None
     text: str = ""
     title: str | None = None
     empty_text: bool = False
@@ -40,6 +44,9 @@ class Draft:
     author_id: str | None = None
     is_seller: bool = False
     is_brand: bool = False
+    verified: str = ""
+    """What the platform has verified the account as, a company's or an organisation's name; never stored: see
+    :meth:`ingest.relevance.Brand.owns`."""
     by_poster: bool = False
     region: str | None = None
     likes: int | None = None
@@ -51,5 +58,6 @@ class Draft:
     seller_reply: str | None = None
     media: list[Media] = field(default_factory=list)
     partial: bool = False
+    excerpt: bool = False
     lead: dict[str, str] = field(default_factory=dict)
     """What a spider needs to open this item's own page (tokens, cursors); never stored, never streamed."""

@@ -167,6 +167,7 @@ class Raw(Frozen):
 class Mention(Frozen):
     """One thing somebody said, from one place. Build it with :func:`make_mention`.
 
+    ``edited_at``: its last edit, ``purchased_at``: when what it is about was bought; where the platform says so.
     ``rating_original``: what was answered where stars were made of it, as ``NPS 3/10``.
     """
 
@@ -182,6 +183,8 @@ class Mention(Frozen):
     rating_original: Word | None = Field(default=None, max_length=40)
     created_at: Instant
     created_precision: Precision = "second"
+    edited_at: Instant | None = None
+    purchased_at: Instant | None = None
     collected_at: Instant
     url: Text | None = None
     product: Product | None = None
@@ -245,9 +248,13 @@ def millis(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
-def make_mention(*, native_id: object, source: str, kind: str, raw: Raw, **fields: Any) -> Mention:
+def make_mention(
+    *, native_id: object, source: str, kind: str, raw: Raw, excerpt: bool = False, **fields: Any
+) -> Mention:
     """Build a valid mention: the id, the revision and ``collected_at`` follow from the rest.
 
+    An ``excerpt``'s revision is numbered in units of 1000 s instead of 1 ms: newer than an older excerpt's, and older
+    than any full text's, whenever that was read.
     Raises Poison naming the field that does not fit.
     """
     if not isinstance(native_id, str | int) or isinstance(native_id, bool) or native_id == "":
@@ -258,7 +265,7 @@ def make_mention(*, native_id: object, source: str, kind: str, raw: Raw, **field
             source=source,
             kind=kind,
             collected_at=raw.captured_at,
-            revision=Revision(hash="", number=max(0, millis(raw.captured_at))),
+            revision=Revision(hash="", number=max(0, millis(raw.captured_at)) // (1_000_000 if excerpt else 1)),
             raw=raw,
             **{name: _clean(value) for name, value in fields.items()},
         )

@@ -48,17 +48,17 @@ class Privacy:
         text = f"author\x00{source}\x00{author_id}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, text, sha256).hexdigest()[:24]
 
-    def seal(self, draft: Draft, raw: Raw, matched: Matched | None = None) -> Mention:
-        """Mask, hash and validate. Raises Poison naming the field.
+    def seal(self, draft: Draft, raw: Raw, matched: Matched | None = None, *, own: bool = False) -> Mention:
+        """Mask, hash and validate; ``own``: the brand itself speaks. Raises Poison naming the field.
 
         Where the platform shows no time, ``created_at`` is the capture, precise to the day.
         """
         try:
-            return self._seal(draft, raw, matched or Matched())
+            return self._seal(draft, raw, matched or Matched(), own)
         except ValidationError as error:  # of a part: an author, an append that grew when it was masked
             raise poison_from(error) from None
 
-    def _seal(self, draft: Draft, raw: Raw, matched: Matched) -> Mention:
+    def _seal(self, draft: Draft, raw: Raw, matched: Matched, own: bool) -> Mention:
         for name in ("text", "title", "seller_reply"):
             value = getattr(draft, name)
             if not isinstance(value, str) and (value is not None or name == "text"):
@@ -71,6 +71,7 @@ class Privacy:
             source=draft.source,
             kind=draft.kind,
             raw=raw,
+            excerpt=draft.excerpt,
             parent_id=f"{draft.source}:{draft.parent_native}" if draft.parent_native else None,
             title=mask(draft.title) if draft.title else None,
             text=mask(draft.text),
@@ -80,12 +81,14 @@ class Privacy:
             rating_original=draft.rating_original,
             created_at=draft.created_at if dated else raw.captured_at,
             created_precision=draft.created_precision if dated else "day",
+            edited_at=draft.edited_at,
+            purchased_at=draft.purchased_at,
             url=draft.url,
             product=draft.product,
             author=Author(
                 key=self.author_key(draft.source, draft.author_id) if draft.author_id else None,
                 is_seller=draft.is_seller,
-                is_brand=draft.is_brand,
+                is_brand=draft.is_brand or own,
                 by_poster=draft.by_poster,
             ),
             region=draft.region,

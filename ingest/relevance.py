@@ -187,6 +187,13 @@ class Brand(BaseModel):
             about = "none"
         return self._matched(found, about, query)
 
+    def owns(self, draft: Draft) -> bool:
+        """Whether the account that speaks is the brand's own: verified as something that carries the brand's name.
+
+        Other companies, newspapers and lawyers are verified, too; what they say counts like anybody's.
+        """
+        return bool(draft.verified and self._read(draft.verified).names)
+
     def match_text(self, text: str, query: str | None = None) -> Matched:
         """As :meth:`match`, of a text that stands by itself."""
         found = self._read(text)

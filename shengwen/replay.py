@@ -65,5 +65,5 @@ def _crawled(letter: DeadLetter, payload: bytes, rooms: Rooms) -> list[Mention]:
     for draft in full:
         raw = Raw(url=head.get("url"), captured_at=captured, parser=f"{page.endpoint}/replay")
         matched = rooms.settings.brand.match(draft)
-        mentions.append(rooms.privacy.seal(draft, raw, matched))
+        mentions.append(rooms.privacy.seal(draft, raw, matched, own=rooms.settings.brand.owns(draft)))
     return mentions

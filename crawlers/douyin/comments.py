@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from crawlers.douyin.videos import is_enterprise
+from crawlers.douyin.videos import enterprise, next_cursor
 from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
@@ -46,16 +46,8 @@ def _page(answer: Answer, name: str, nothing: Stop) -> Page:
         harvest.add_all(record.each("reply_comment"), partial(_comment, answer, root_id))
     harvest.expect(root, "has_more")
     harvest.expect_in(root["comments"], "text")
-    return harvest.page(
-        name, more=_next(root, answer), total=root.number("total"), counts=claims(root, _COUNTS), nothing=nothing
-    )
-
-
-def _next(data: Reader, answer: Answer) -> dict[str, str] | None:
-    cursor = data.number("cursor")
-    if not data.flag("has_more") or cursor is None or str(cursor) == answer.param("cursor"):
-        return None
-    return {"cursor": str(cursor)}
+    more = next_cursor(harvest, root, answer, "comments")
+    return harvest.page(name, more=more, total=root.number("total"), counts=claims(root, _COUNTS), nothing=nothing)
 
 
 def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
@@ -82,7 +74,7 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft:
         parent_native=_parent(native_id, (said, replied, root_id), aweme),
         url=f"https://www.douyin.com/video/{aweme}" if aweme and aweme.isdigit() else None,
         author_id=user.id_or_none("sec_uid", "uid"),
-        is_brand=is_enterprise(user),
+        verified=enterprise(user),
         by_poster=_by_poster(record),
         region=province(record["ip_label"].value),
         likes=likes.value,
@@ -110,7 +102,7 @@ def open_list(answer: Answer) -> Page:
     harvest.add_all(data.each("list"), partial(_open_comment, answer))
     harvest.expect(data, "has_more")
     harvest.expect_in(data["list"], "content")
-    return harvest.page(OPEN_COMMENTS, more=_next(data, answer))
+    return harvest.page(OPEN_COMMENTS, more=next_cursor(harvest, data, answer, "list"))
 
 
 def _open_comment(answer: Answer, record: Reader) -> Draft:

@@ -19,9 +19,11 @@ def video_list(answer: Answer) -> Page:
     data = answer.root["data"]
     harvest = Harvest()
     harvest.add_all(data.each("list"), partial(_video, answer))
-    cursor = data.id_or_none("cursor")
-    goes_on = data.flag("has_more") and cursor is not None and cursor != answer.param("cursor")
-    return harvest.page(VIDEOS, more={"cursor": cursor} if goes_on and cursor is not None else None)
+    harvest.expect(data, "has_more")
+    cursor, promised = data.id_or_none("cursor"), data.flag("has_more")
+    more = {"cursor": cursor} if promised and cursor is not None and cursor != answer.param("cursor") else None
+    harvest.expect_next(promised and data["list"].value, more, data["cursor"].path)
+    return harvest.page(VIDEOS, more=more)
 
 
 def is_video_list(root: Reader) -> bool:

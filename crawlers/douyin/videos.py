@@ -86,14 +86,24 @@ def search(answer: Answer) -> Page:
         elif not isinstance(card.value, dict) or card.text("type") == "1":
             harvest.add(card, _without_video)
     harvest.expect(root, "has_more")
-    cursor = root.number("cursor")
-    more = None
-    if root.flag("has_more") and cursor is not None and str(cursor) != answer.param("offset"):
-        more = {"offset": str(cursor)}
+    more = _next(harvest, root, answer, "offset", cards)
+    if more is not None:
         search_id = root.text("extra.logid", "log_pb.impr_id")
         if re.fullmatch(r"\w{1,80}", search_id, re.ASCII):
             more["search_id"] = search_id
     return harvest.page(SEARCH, more=more)
+
+
+def next_cursor(harvest: Harvest, data: Reader, answer: Answer, records: str) -> dict[str, str] | None:
+    """The next page of a list that is paged by ``cursor``; a promise of more without a new one is noted."""
+    return _next(harvest, data, answer, "cursor", data[records])
+
+
+def _next(harvest: Harvest, data: Reader, answer: Answer, name: str, records: Reader) -> dict[str, str] | None:
+    cursor, promised = data.number("cursor"), data.flag("has_more")
+    more = {name: str(cursor)} if promised and cursor is not None and str(cursor) != answer.param(name) else None
+    harvest.expect_next(promised and records.value, more, data["cursor"].path)
+    return more
 
 
 def _without_video(card: Reader) -> Draft:
@@ -128,9 +138,7 @@ def open_videos(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add_all(data.each("list"), lambda record: _open_video(record, answer))
     harvest.expect(data, "has_more")
-    cursor = data.number("cursor")
-    goes_on = data.flag("has_more") and cursor is not None and str(cursor) != answer.param("cursor")
-    return harvest.page(OPEN_VIDEOS, more={"cursor": str(cursor)} if goes_on else None)
+    return harvest.page(OPEN_VIDEOS, more=next_cursor(harvest, data, answer, "list"))
 
 
 def _open_video(record: Reader, answer: Answer) -> Draft:
@@ -190,7 +198,7 @@ def _aweme(record: Reader, answer: Answer) -> Draft:
         text=clean(record.text("desc")),
         url=f"https://www.douyin.com/{'note' if still else 'video'}/{native_id}" if native_id.isdigit() else None,
         author_id=author.id_or_none("sec_uid", "secUid", "uid"),
-        is_brand=is_enterprise(author),
+        verified=enterprise(author),
         region=province(record.first("ip_attribution", "ipAttribution").value),
         likes=likes.value,
         replies=replies.value,
@@ -201,9 +209,9 @@ def _aweme(record: Reader, answer: Answer) -> Draft:
     )
 
 
-def is_enterprise(user: Reader) -> bool:
-    """Whether the account is verified as a company's."""
-    return bool(user.text("enterprise_verify_reason", "enterpriseVerifyReason").strip())
+def enterprise(user: Reader) -> str:
+    """What an account is verified as, if it is a company's; "" for any other. Its nickname is not verified."""
+    return user.text("enterprise_verify_reason", "enterpriseVerifyReason")[:400].strip()
 
 
 def _picture(picture: Reader) -> list[Media]:

@@ -73,7 +73,7 @@ class JdSpider(HttpSpider):
     async def _questions(self, sku: str, trip: Trip, shop: str) -> None:
         query = urlencode({"page": "1", "productId": sku})
         first = self.here.url(QUESTIONS, f"/question/getQuestionAnswerList.action?{query}")
-        with self.passing(f"questions:{sku}", trip, newest_first=True) as lane:
+        with self.passing(f"questions:{sku}", trip) as lane:  # no order of theirs is documented
             async for reading in self.walk(lane, trip, first, referer=shop, numbered="page"):
                 shown = Counter(draft.parent_native for draft in reading.page.mentions)
                 for draft in reading.page.mentions:

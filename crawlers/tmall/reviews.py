@@ -119,6 +119,8 @@ def detail_list(answer: Answer) -> Page:
     last = data.number("totalPage")
     goes_on = data.flag("hasNext") if data.has("hasNext") else last is not None and page is not None and page < last
     more = {page_name: str(page + 1)} if data["rateList"].value and goes_on and page is not None else None
+    unsaid = goes_on or (last is not None and page is None and not data.has("hasNext"))
+    harvest.expect_next(unsaid and data["rateList"].value and answer.asked, more, f"request.{page_name}")
     total = data.number("total", "feedAllCount")
     return harvest.page(name, more=more, total=total, counts=claims(data, _MTOP_COUNTS))
 
@@ -180,6 +182,7 @@ def new_pc(answer: Answer) -> Page:
     harvest.expect(module, "hasNext")
     goes_on = module.flag("hasNext") and bool(module["reviewVOList"].value)
     more = {"pageNum": str(asked + 1)} if goes_on and asked is not None else None
+    harvest.expect_next(goes_on and answer.asked, more, "request.pageNum")
     return harvest.page(NEW_PC, more=more)
 
 

@@ -56,8 +56,7 @@ def _page(answer: Answer, name: str) -> Page:
     harvest = Harvest()
     add_comments(harvest, data.each("comments"), answer, answer.param("note_id"))
     harvest.expect_in(data["comments"], "content")
-    harvest.expect(data, "has_more")
-    return harvest.page(name, more=_next(data, answer))
+    return harvest.page(name, more=_next(harvest, data, answer))
 
 
 def app_comment_page(answer: Answer) -> Page:
@@ -67,15 +66,20 @@ def app_comment_page(answer: Answer) -> Page:
     for record in data.each("comments"):
         _add_with_replies(harvest, record, _app_comment, answer, answer.param("note_id"))
     harvest.expect_in(data["comments"], "content")
-    harvest.expect(data, "has_more")
-    return harvest.page(APP_COMMENTS, more=_next(data, answer), total=data.number("comment_count"))
+    return harvest.page(APP_COMMENTS, more=_next(harvest, data, answer), total=data.number("comment_count"))
 
 
-def _next(data: Reader, answer: Answer) -> dict[str, str] | None:
-    cursor = data.text("cursor")
-    if not data.flag("has_more", "hasMore") or not cursor or cursor == answer.param("cursor"):
-        return None
-    return {"cursor": cursor}
+def _next(harvest: Harvest, data: Reader, answer: Answer) -> dict[str, str] | None:
+    harvest.expect(data, "has_more", "hasMore")
+    return next_cursor(harvest, data, answer, "comments")
+
+
+def next_cursor(harvest: Harvest, data: Reader, answer: Answer, records: str) -> dict[str, str] | None:
+    """The next page of a list that is paged by cursor; a promise of more without a new cursor is noted."""
+    cursor, promised = data.text("cursor"), data.flag("has_more", "hasMore")
+    more = {"cursor": cursor} if promised and cursor and cursor != answer.param("cursor") else None
+    harvest.expect_next(promised and data[records].value, more, data["cursor"].path)
+    return more
 
 
 def add_comments(harvest: Harvest, records: Iterable[Reader], answer: Answer, note_id: str | None) -> None:

@@ -14,7 +14,7 @@ from crawlers.payload import Page
 from crawlers.reading import Reader
 from crawlers.text import clean_note
 from crawlers.values import Count, Moment, id_time, image, province, video
-from crawlers.xiaohongshu.comments import add_comments, note_url
+from crawlers.xiaohongshu.comments import add_comments, next_cursor, note_url
 from ingest.draft import Draft
 from ingest.errors import PayloadError
 from ingest.mention import Media
@@ -50,10 +50,7 @@ def search(answer: Answer) -> Page:
     data = data_with(answer.root, "items")
     harvest = Harvest()
     harvest.add_all(_note_cards(data), lambda item: _listed(item, answer))
-    harvest.expect(data, "has_more")
-    page = answer.page_number("page")
-    more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
-    return harvest.page(SEARCH, more=more)
+    return harvest.page(SEARCH, more=_next_page(harvest, data, answer))
 
 
 def feed(answer: Answer) -> Page:
@@ -69,9 +66,7 @@ def profile(answer: Answer) -> Page:
     harvest = Harvest()
     harvest.add_all(data.each("notes"), lambda record: _stub(record, record, answer))
     harvest.expect(data, "has_more")
-    cursor = data.text("cursor")
-    goes_on = data.flag("has_more") and cursor and cursor != answer.param("cursor")
-    return harvest.page(PROFILE, more={"cursor": cursor} if goes_on else None)
+    return harvest.page(PROFILE, more=next_cursor(harvest, data, answer, "notes"))
 
 
 def note_page(answer: Answer) -> Page:
@@ -110,10 +105,15 @@ def app_search(answer: Answer) -> Page:
     harvest = Harvest()
     notes = [item["note"] for item in data.each("items") if item.is_object("note")]
     harvest.add_all(notes, lambda record: _app_note(record, answer))
+    return harvest.page(APP_SEARCH, more=_next_page(harvest, data, answer))
+
+
+def _next_page(harvest: Harvest, data: Reader, answer: Answer) -> dict[str, str] | None:
     harvest.expect(data, "has_more")
-    page = answer.page_number("page")
-    more = {"page": str(page + 1)} if data.flag("has_more") and page is not None else None
-    return harvest.page(APP_SEARCH, more=more)
+    page, promised = answer.page_number("page"), data.flag("has_more")
+    more = {"page": str(page + 1)} if promised and page is not None else None
+    harvest.expect_next(promised and data["items"].value and answer.asked, more, "request.page")
+    return more
 
 
 def _note_cards(data: Reader) -> list[Reader]:

@@ -16,10 +16,11 @@ from crawlers.zhihu.content import (
     answer_url,
     article_url,
     author_id,
-    is_organisation,
     next_params,
+    organisation,
     pictures,
     question_url,
+    unfinished,
     zvideo_url,
 )
 from ingest.draft import Draft
@@ -68,13 +69,13 @@ def comment_page(answer: Answer) -> Page:
     offset = next_params(answer).get("offset")
     total = root.number("counts.total_counts", "paging.totals", "common_counts")
     nothing = Stop("empty", "no comments")
-    unfinished = root["paging"].has("is_end") and not root["paging"].flag("is_end")
     first = not answer.param("offset")
     if not root["data"].value and (first or not total):
         offset = None
-        if unfinished and total:
+        if unfinished(root) and total:
             nothing = Stop("unknown", f"no comments though there are {total}")
     more = {"offset": offset} if offset else None
+    harvest.expect_next(unfinished(root) and root["data"].value, more, "paging.next")
     counts = claims(root["counts"], {"folded": "collapsed_counts"})
     return harvest.page(name, more=more, total=total, counts=counts, nothing=nothing)
 
@@ -101,7 +102,7 @@ def _comment(answer: Answer, root_id: str | None, record: Reader) -> Draft | Non
         parent_native=f"comment:{replied}" if replied and replied != native_id else parent,
         url=link(subject[2]) if subject is not None and link is not None else None,
         author_id=author_id(author),
-        is_brand=is_organisation(author),
+        verified=organisation(author),
         by_poster=_by_poster(record),
         region=_region(record),
         likes=likes.value,

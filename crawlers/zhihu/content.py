@@ -16,7 +16,6 @@ from ingest.mention import Media
 
 MAX_IMAGES: Final = 100
 
-_NOBODY: Final = frozenset({"", "匿名用户", "知乎用户", "「已注销」", "[已重置]"})
 _IMAGE_TAG: Final = re.compile(r"<img\b[^<>]{0,4000}>", re.IGNORECASE)
 _IMAGE_LINK: Final = re.compile(r'<a\s[^<>]{0,500}?class="[^"<>]{0,100}comment_(?:img|gif)[^<>]{0,2000}>')
 _SOURCE: Final = re.compile(r'\b(data-original|data-actualsrc|src|href)="([^"<>]{1,2000})"')
@@ -97,8 +96,10 @@ def _content(record: Reader, answer: Answer, kind: str, native_id: str, title: s
         created_precision=created.precision,
         title=title or None,
         text=clean_html(markup or record.text("excerpt")),
+        excerpt=record.flag("content_need_truncated", "contentNeedTruncated")
+        or (not markup and bool(record.text("excerpt"))),
         author_id=author_id(record["author"]),
-        is_brand=is_organisation(record["author"]),
+        verified=organisation(record["author"]),
         region=province(record.first("ip_info", "ipInfo").value),
         likes=likes.value,
         replies=replies.value,
@@ -116,14 +117,11 @@ def author_id(author: Reader) -> str | None:
     return author.id_or_none("id", "member.id") or author.id_or_none("url_token", "urlToken", "member.url_token")
 
 
-def named_author(name: str) -> str | None:
-    """An author of whom only the name is given."""
-    cleaned = clean_html(name)
-    return None if cleaned in _NOBODY else cleaned
-
-
-def is_organisation(author: Reader) -> bool:
-    return author.first("is_org", "isOrg", "member.is_org").value is True
+def organisation(author: Reader) -> str:
+    """What an account is verified as, if it is an organisation's: its name and its badge; "" for a person's."""
+    if author.first("is_org", "isOrg", "member.is_org").value is not True:
+        return ""
+    return f"{author.text('name', 'member.name')[:200]}\n{author.text('badge_v2.title', 'badgeV2.title')[:200]}".strip()
 
 
 def pictures(markup: str) -> list[Media]:
@@ -140,6 +138,11 @@ def pictures(markup: str) -> list[Media]:
 
 
 PAGING: Final = ("offset", "cursor", "limit", "order", "order_by", "session_id")
+
+
+def unfinished(root: Reader) -> bool:
+    """Whether a list says that it is not at its end."""
+    return root["paging"].has("is_end") and not root["paging"].flag("is_end")
 
 
 def next_params(answer: Answer) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,10 +17,10 @@ from crawlers.zhihu.content import (
     answer_url,
     article_draft,
     article_url,
-    named_author,
     next_params,
     question_draft,
     question_url,
+    unfinished,
     zvideo_draft,
     zvideo_url,
 )
@@ -56,12 +57,18 @@ def question_feeds(answer: Answer) -> Page:
     harvest.expect_in(Reader([one.value for one in answers_of(root)], "data[].target"), "content", "excerpt")
     walled = root["paging"].flag("need_force_login")
     more = None if walled else next_params(answer) or None
+    if not walled:
+        harvest.expect_next(unfinished(root) and root["data"].value, more, "paging.next")
     nothing = Stop("empty", "no answers")
-    if walled:
-        nothing = Stop("login_required", "answers only after a login")
-    elif not root["data"].value and not root["paging"].flag("is_end") and more is None:
+    if not root["data"].value and not root["paging"].flag("is_end") and more is None:
         nothing = Stop("unknown", "no answers though it is not the end")
-    return harvest.page(FEEDS, more=more, nothing=nothing)
+    page = harvest.page(FEEDS, more=more, nothing=nothing)
+    return _walled(page, "no more answers without a login (need_force_login)") if walled else page
+
+
+def _walled(page: Page, reason: str) -> Page:
+    """A page that a login wall cuts off: what it shows stands, and nothing more is asked for."""
+    return replace(page, signal="login_required", reason=reason)
 
 
 def search(answer: Answer) -> Page:
@@ -78,7 +85,9 @@ def search(answer: Answer) -> Page:
     harvest.expect(answer.root["paging"], "is_end")
     # "not the end" is also said of empty results: without items there is no next page.
     offset = next_params(answer).get("offset") if items else None
-    return harvest.page(SEARCH, more={"offset": offset} if offset else None)
+    more = {"offset": offset} if offset else None
+    harvest.expect_next(unfinished(answer.root) and items, more, "paging.next")
+    return harvest.page(SEARCH, more=more)
 
 
 def _found(record: Reader, marked: Reader, answer: Answer) -> Draft:
@@ -126,10 +135,7 @@ def ssr_page(answer: Answer) -> Page:
         harvest.add_all(entities[name].values(), lambda record, build=build: build(record, answer))  # type: ignore[misc]
     page = harvest.page(PAGE, nothing=Stop("unknown", "a page without entities"))
     if any(shown["needForceLogin"].value is True for shown in state.at("question.answers").values()):
-        reason = "the page shows no more without a login (needForceLogin)"
-        return Page(
-            endpoint=PAGE, signal="login_required", reason=reason, mentions=page.mentions, problems=page.problems
-        )
+        return _walled(page, "the page shows no more without a login (needForceLogin)")
     return page
 
 
@@ -146,12 +152,17 @@ _ADDRESSES: Final[tuple[tuple[re.Pattern[str], Kind], ...]] = (
 def official_search(answer: Answer) -> Page:
     """The data open platform's search: no paging. Ids come from the address, as ``ContentID`` is not always the id.
 
+    What it shows is an excerpt, with the time of the last edit and the author's name only. Hits that are people, topics
+    or pages made for other search engines are no mentions: they are counted as ``other``, as are those outside Zhihu.
     The few comments shown with a hit are not read: they have neither id nor time, and comment_v5 tells them in full.
     """
     harvest = Harvest()
-    harvest.add_all(answer.root.each("Data.Items"), lambda record: _official(record, answer))
+    hits = list(answer.root.each("Data.Items"))
+    harvest.add_all(hits, lambda record: _official(record, answer))
     harvest.expect_in(answer.root.at("Data.Items"), "ContentText", "Title")
-    return harvest.page(OFFICIAL, nothing=Stop("empty", answer.root.text("Data.EmptyReason")[:200] or "no results"))
+    nothing = Stop("empty", answer.root.text("Data.EmptyReason")[:200] or "no results")
+    other = sum(_is_other(_address(hit)) for hit in hits)
+    return harvest.page(OFFICIAL, nothing=nothing, counts={"other": other} if other else None)
 
 
 def hot_list(answer: Answer) -> Page:
@@ -185,20 +196,21 @@ def _official(record: Reader, answer: Answer) -> Draft | None:
     if place is None:
         return None
     kind, native_id, question, url = place
-    # The last edit is all there is; the day alone claims less than it would seem to know.
-    edited = record.moment(answer.captured_at, "EditTime")
+    # The last edit is all there is: it was written by then, perhaps years before.
+    edited = record.moment_or_none(answer.captured_at, "EditTime")
     likes, replies = record.count("VoteUpCount"), record.count("CommentCount")
     return Draft(
         source="zhihu",
         kind=kind,
         native_id=native_id,
-        created_at=edited.at,
-        created_precision="day",
+        created_at=edited.at if edited else None,
+        created_precision="month" if edited else "day",
+        edited_at=edited.at if edited else None,
         title=clean(record.text("Title")).removesuffix(" - 知乎").strip() or None,
         text=clean(record.text("ContentText")),
+        excerpt=True,
         parent_native=f"question:{question}" if question else None,
         url=url,
-        author_id=named_author(record.text("AuthorName")),
         likes=likes.value,
         replies=replies.value,
         approximate=likes.approximate or replies.approximate,
@@ -206,12 +218,8 @@ def _official(record: Reader, answer: Answer) -> Draft | None:
 
 
 def _from_address(record: Reader) -> tuple[Kind, str, str | None, str] | None:
-    """Kind, id, question and web address of a hit; None for a place outside Zhihu (the global search finds some)."""
-    try:
-        parts = urlsplit(record.text("Url"))
-        address = f"{(parts.hostname or '').lower()}{parts.path}"
-    except ValueError:
-        address = ""
+    """Kind, id, question and web address of a hit; None for one that is :func:`_is_other`."""
+    address = _address(record)
     for pattern, kind in _ADDRESSES:
         match = pattern.match(address)
         if match is None:
@@ -224,7 +232,25 @@ def _from_address(record: Reader) -> tuple[Kind, str, str | None, str] | None:
             "video": zvideo_url(native_id),
         }.get(kind, f"https://www.zhihu.com/pin/{native_id}")
         return kind, native_id, question, url
-    host = address.partition("/")[0]
-    if host and host != "zhihu.com" and not host.endswith(".zhihu.com"):
+    if _is_other(address):
         return None
     raise PayloadError("an address that names no answer, article, question or video", field=f"{record.path}.Url")
+
+
+_OTHER: Final = re.compile(r"www\.zhihu\.com/(?:people|org|topic|column|tardis)/")
+
+
+def _address(record: Reader) -> str:
+    """``host/path`` of a hit; "" where it names none."""
+    try:
+        parts = urlsplit(record.text("Url"))
+        return f"{(parts.hostname or '').lower()}{parts.path}"
+    except ValueError:
+        return ""
+
+
+def _is_other(address: str) -> bool:
+    """A person, a topic, a page for other search engines, or a place outside Zhihu (the global search finds some)."""
+    host = address.partition("/")[0]
+    inside = host == "zhihu.com" or host.endswith(".zhihu.com")
+    return _OTHER.match(address) is not None if inside else bool(host)

@@ -67,7 +67,8 @@ def parse(
             raw = Raw(url=url, captured_at=captured, sha256=payload.sha256, parser=page.endpoint)
             try:
                 matched = brand.match(draft)
-                mentions.append(privacy.seal(draft, raw, matched).model_dump(mode="json"))
+                mention = privacy.seal(draft, raw, matched, own=brand.owns(draft))
+                mentions.append(mention.model_dump(mode="json"))
             except Poison as error:
                 problems.append({"path": f"mentions[{number}].{error.field or ''}", "reason": str(error)})
         line = {

@@ -238,3 +238,19 @@ def test_copies_are_near_and_other_texts_are_far() -> None:
     assert leaders[3:] == list(range(3, 203))
     assert simhash("漏水了，差评") is None
     assert simhash("\ud800" * 40 + "漏水" * 20) is not None
+
+
+def test_a_text_of_unknown_age_that_was_edited_now_opens_a_ticket_and_is_no_news() -> None:
+    """The official search tells the last edit only: no spike is made of it, and nobody's new words are missed."""
+
+    def pending(edited: timedelta | None) -> bool:
+        said = mention(at=NOW, collected=NOW + timedelta(minutes=5))
+        stands = NOW - edited if edited is not None else None
+        old = said.model_copy(update={"created_at": stands or NOW, "created_precision": "month", "edited_at": stands})
+        fact = fact_of(old, None, AlertSettings())
+        assert fact["bucket"] < fact_of(said, None, AlertSettings())["bucket"]
+        return bool(fact["pending"])
+
+    assert pending(timedelta(hours=1))
+    assert not pending(timedelta(days=400))
+    assert not pending(None)

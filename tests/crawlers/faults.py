@@ -313,6 +313,11 @@ def _loops(course: Course) -> Spoil:
     return spoil
 
 
+def _lost_way(turn: Turn) -> Answered:
+    """Zhihu promises more and does not say how to get it."""
+    return turn.good.saying(turn.good.data | {"paging": {"is_end": False, "next": ""}})
+
+
 def _charset(turn: Turn) -> Answered:
     """The header names one, the body is in the other."""
     other = "utf-8" if turn.good.charset == "gb18030" else "gb18030"
@@ -345,6 +350,7 @@ def _content() -> Iterator[Fault]:
     yield well("never_ends", _remembering(_never_ends), whole=True)
     yield Fault("stuck", "before", "complete|partial", _remembering(_stuck), whole=True)
     # Tmall's pages go by number: one that tells a wrong number does not mislead.
+    yield Fault("lost_way", "after", "partial .*paging.next is missing", lambda _: _lost_way)
     yield Fault("points_back", "after", "complete|partial", _loops, where={"tmall reviews": "all"})
 
 

@@ -31,11 +31,11 @@ def test_search_gives_videos_and_picture_posts_and_skips_other_cards() -> None:
     assert (video.kind, video.native_id, video.text) == ("video", AWEME_ID, "暖气片安装翻车现场 #暖气片 [呲牙]")
     assert video.created_at == datetime(2025, 12, 17, 10, 18, 26, tzinfo=UTC)
     assert (video.likes, video.replies, video.shares, video.views) == (2816, 1046, 2298, None)
-    assert (video.author_id, video.is_brand, video.partial) == ("MS4wLjABAAAA", True, False)
+    assert (video.author_id, video.verified, video.partial) == ("MS4wLjABAAAA", "暖屹散热器官方账号", False)
     assert video.url == f"https://www.douyin.com/video/{AWEME_ID}"
     assert [(m.type, m.url) for m in video.media] == [("video", "https://v26-web.douyinvod.com/x.mp4")]
     assert (pictures.url, pictures.views) == ("https://www.douyin.com/note/7603286382429717283", 900)
-    assert (pictures.author_id, pictures.is_brand) == ("99", False)
+    assert (pictures.author_id, pictures.verified) == ("99", "")
     assert [(m.type, m.url) for m in pictures.media] == [("image", "https://p3.douyinpic.com/1.jpeg")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 from typing import Any
 
@@ -15,11 +16,18 @@ from crawlers.parse import _PARSERS
 from tests.crawlers.golden import EXPECTED, GOLDEN, Golden, told
 from tests.crawlers.payloads import changed, jsonp, read
 from tests.crawlers.payloads import rest as r
-from tests.crawlers.payloads.douyin import DOUYIN_COMMENTS, DOUYIN_SEARCH
+from tests.crawlers.payloads.douyin import DOUYIN_COMMENTS, DOUYIN_COMMENTS_URL, DOUYIN_SEARCH, DOUYIN_SEARCH_URL
 from tests.crawlers.payloads.jd import JD_LEGO, JD_OLD
 from tests.crawlers.payloads.tmall import MTOP_DETAIL, MTOP_NEW_PC, TMALL_OLD
-from tests.crawlers.payloads.xiaohongshu import XHS_APP_COMMENTS, XHS_COMMENTS, XHS_SEARCH
-from tests.crawlers.payloads.zhihu import ZHIHU_COMMENTS, ZHIHU_FEEDS
+from tests.crawlers.payloads.xiaohongshu import (
+    NOTE_ID,
+    XHS_APP_COMMENTS,
+    XHS_COMMENTS,
+    XHS_COMMENTS_URL,
+    XHS_SEARCH,
+    XHS_SEARCH_URL,
+)
+from tests.crawlers.payloads.zhihu import ZHIHU_COMMENTS, ZHIHU_COMMENTS_URL, ZHIHU_FEEDS, ZHIHU_FEEDS_URL, ZHIHU_SEARCH
 from tests.fuzz import parsers as fuzz
 
 WANTED = json.loads(EXPECTED.read_text(encoding="utf-8"))
@@ -122,6 +130,50 @@ def test_a_list_that_does_not_say_how_it_goes_on_says_so(platform: str, body: An
     assert (whole.missing, cut.missing) == ((), (missing,))
     assert ids(cut) == ids(whole)
     assert not cut.problems
+
+
+LOST_WAY: tuple[tuple[str, Any, str, str, Any, str], ...] = (
+    ("xiaohongshu", XHS_COMMENTS, XHS_COMMENTS_URL.format(note=NOTE_ID, cursor=""), "data.cursor", ..., "data.cursor"),
+    ("xiaohongshu", XHS_COMMENTS, XHS_COMMENTS_URL.format(note=NOTE_ID, cursor="c"), "data.cursor", "c", "data.cursor"),
+    ("xiaohongshu", XHS_APP_COMMENTS, "", "data.data.cursor", "", "data.data.cursor"),
+    ("xiaohongshu", r.XHS_PROFILE, "", "data.cursor", ..., "data.cursor"),
+    ("xiaohongshu", XHS_SEARCH, XHS_SEARCH_URL, "data.items.0.id", "66696f98000000001c0123ab", "request.page"),
+    ("douyin", DOUYIN_COMMENTS, DOUYIN_COMMENTS_URL.format(cursor=0), "cursor", ..., "cursor"),
+    ("douyin", DOUYIN_COMMENTS, DOUYIN_COMMENTS_URL.format(cursor=0), "cursor", 0, "cursor"),
+    ("douyin", DOUYIN_SEARCH, DOUYIN_SEARCH_URL.format(offset=0), "cursor", ..., "cursor"),
+    ("douyin", r.DOUYIN_OPEN_COMMENTS, "", "data.cursor", ..., "data.cursor"),
+    ("douyin", changed(r.DOUYIN_OPEN_VIDEOS, "data.has_more", True), "", "data.cursor", ..., "data.cursor"),
+    ("zhihu", ZHIHU_COMMENTS, ZHIHU_COMMENTS_URL.format(offset=""), "paging.next", ..., "paging.next"),
+    ("zhihu", ZHIHU_COMMENTS, ZHIHU_COMMENTS_URL.format(offset="5_11459633608_0"), "paging.totals", 24, "paging.next"),
+    ("zhihu", ZHIHU_FEEDS, ZHIHU_FEEDS_URL, "paging.next", "", "paging.next"),
+    ("zhihu", ZHIHU_SEARCH, "", "paging.next", ..., "paging.next"),
+    ("tmall", MTOP_DETAIL, "https://h5api.m.tmall.com/h5/mtop.taobao.rate.detaillist.get/6.0/", "data.hasNext", "true",
+     "request.pageNo"),
+    ("tmall", MTOP_NEW_PC, "https://h5api.m.tmall.com/h5/mtop.alibaba.review.list.for.new.pc.detail/1.0/",
+     "data.module.hasNext", "true", "request.pageNum"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("platform", "body", "url", "path", "value", "missing"), LOST_WAY)
+def test_a_promise_of_more_without_a_way_on_is_no_end(
+    platform: str, body: Any, url: str, path: str, value: Any, missing: str
+) -> None:
+    page = read(platform, changed(body, path, value), url or None)
+    assert page.signal == "ok"
+    assert page.mentions
+    assert page.next is None
+    assert page.missing == (missing,)
+    assert page.lost_way
+
+
+def test_where_the_end_is_stated_a_lost_cursor_is_none() -> None:
+    for platform, body, path, cursor in (
+        ("xiaohongshu", changed(XHS_COMMENTS, "data.has_more", False), "data.cursor", XHS_COMMENTS_URL),
+        ("douyin", changed(DOUYIN_COMMENTS, "has_more", 0), "cursor", DOUYIN_COMMENTS_URL),
+        ("zhihu", changed(ZHIHU_COMMENTS, "paging.is_end", True), "paging.next", ZHIHU_COMMENTS_URL),
+    ):
+        page = read(platform, changed(body, path, ...), re.sub(r"\{\w+\}", "", cursor))
+        assert (page.next, page.missing, page.lost_way) == (None, (), False)
 
 
 RENAMED: tuple[tuple[str, Any, str, str, str], ...] = (
@@ -231,7 +283,7 @@ def test_a_comment_is_never_its_own_parent() -> None:
 
 
 def test_results_outside_zhihu_are_left_out_and_strange_ones_inside_are_named() -> None:
-    for url, problems in (("https://example.com/a", 0), ("https://www.zhihu.com/people/x", 1), ("", 1)):
+    for url, problems in (("https://example.com/a", 0), ("https://www.zhihu.com/people/x", 0), ("", 1)):
         item = {"Title": "x", "ContentText": "y", "Url": url, "EditTime": 1676000000}
         page = read("zhihu", {"Code": 0, "Data": {"Items": [item]}})
         assert (len(page.mentions), len(page.problems)) == (0, problems)

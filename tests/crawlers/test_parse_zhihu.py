@@ -33,7 +33,7 @@ def test_answers_are_read_with_their_question_as_title() -> None:
     assert answer.title == "暖屹暖气片怎么样？"
     assert answer.text == "用了三年，焊缝没问题。\n就是安装费贵&慢"
     assert answer.created_at == datetime(2023, 2, 16, 9, 3, tzinfo=UTC)
-    assert (answer.likes, answer.replies, answer.author_id, answer.is_brand) == (415, 24, "a1b2", False)
+    assert (answer.likes, answer.replies, answer.author_id, answer.verified) == (415, 24, "a1b2", "")
     assert answer.url == "https://www.zhihu.com/question/510000001/answer/3190000001"
     assert [m.url for m in answer.media] == ["https://pic1.zhimg.com/v2-a_r.jpg"]
     assert anonymous.author_id is None
@@ -52,7 +52,6 @@ def test_answers_are_read_with_their_question_as_title() -> None:
         ({"is_end": False, "next": "http://www.zhihu.com/api/v4/questions/1/feeds?offset=3"}, ZHIHU_FEEDS_URL, True),
         ({"is_end": False, "next": "http://[broken"}, ZHIHU_FEEDS_URL, False),
         ({"is_end": False, "next": None}, ZHIHU_FEEDS_URL, False),
-        ({"is_end": False, "need_force_login": True, "next": ZHIHU_FEEDS["paging"]["next"]}, ZHIHU_FEEDS_URL, False),
     ],
 )
 def test_the_next_page_is_followed_only_where_it_leads_on(paging: Any, asked: str, following: bool) -> None:
@@ -61,6 +60,24 @@ def test_the_next_page_is_followed_only_where_it_leads_on(paging: Any, asked: st
     assert (page.next is not None) == following
     assert page.next is None or page.next["offset"] == "3"
     assert "evil" not in repr(page.next)
+
+
+@pytest.mark.parametrize("is_end", [False, True])
+def test_a_wall_behind_the_first_answers_stops_the_run_and_keeps_them(is_end: bool) -> None:
+    paging = ZHIHU_FEEDS["paging"] | {"need_force_login": True, "is_end": is_end}
+    page = read("zhihu", changed(ZHIHU_FEEDS, "paging", paging), ZHIHU_FEEDS_URL)
+    assert (page.signal, page.next, len(page.mentions)) == ("login_required", None, 2)
+    assert "need_force_login" in page.reason
+
+
+def test_a_text_that_is_cut_says_so() -> None:
+    path = "data.0.target.content_need_truncated"
+    assert [m.excerpt for m in read("zhihu", changed(ZHIHU_FEEDS, path, True)).mentions] == [True, False]
+    assert [m.excerpt for m in read("zhihu", changed(ZHIHU_FEEDS, path, False)).mentions] == [False, False]
+    bare = changed(ZHIHU_FEEDS, "data.0.target.content", "")
+    assert [(m.excerpt, m.text) for m in read("zhihu", bare).mentions] == [(True, "用了三年"), (False, "不热")]
+    state = changed(ZHIHU_STATE, "initialState.entities.answers.3190000001.contentNeedTruncated", True)
+    assert [m.excerpt for m in read("zhihu", zhihu_page(state)).mentions] == [False, True, False]
 
 
 def test_an_empty_list_of_answers_is_judged_by_its_paging() -> None:
@@ -112,7 +129,7 @@ def test_a_page_gives_question_answers_and_articles() -> None:
     assert (question.kind, question.native_id, question.title) == ("question", "510000001", "暖屹暖气片怎么样？")
     assert (question.text, question.replies, question.views) == ("想装，\n求意见", 415, 90000)
     assert (answer.native_id, answer.parent_native, answer.likes) == ("3190000001", "question:510000001", 415)
-    assert (article.kind, article.text, article.is_brand) == ("article", "先说结论\n看水质", True)
+    assert (article.kind, article.text, article.verified) == ("article", "先说结论\n看水质", "暖通老王")
 
 
 def test_a_page_may_be_html_escaped_throughout() -> None:
@@ -140,9 +157,9 @@ def test_comments_are_read_with_province_parents_and_previews() -> None:
     root, reply = page.mentions  # the deleted one is no mention
     assert (root.kind, root.native_id, root.parent_native) == ("comment", "10447279921", "answer:3190000001")
     assert (root.text, root.region, root.likes, root.replies) == ("漏水怎么办\n急", "山东", 9, 2)
-    assert (root.author_id, root.is_brand) == ("c3", False)
+    assert (root.author_id, root.verified) == ("c3", "")
     assert [m.url for m in root.media] == ["https://pic4.zhimg.com/c.jpg"]
-    assert (reply.parent_native, reply.text, reply.is_brand) == ("comment:10447279921", "联系客服[捂脸]", True)
+    assert (reply.parent_native, reply.text, reply.verified) == ("comment:10447279921", "联系客服[捂脸]", "暖屹")
 
 
 def test_the_last_page_of_comments_has_a_next_that_is_not_followed() -> None:
@@ -228,12 +245,30 @@ def test_official_search_takes_ids_from_addresses() -> None:
     assert (answer.kind, answer.native_id, answer.parent_native) == ("answer", "3190000001", "question:510000001")
     assert answer.url == "https://www.zhihu.com/question/510000001/answer/3190000001"
     assert (answer.title, answer.text) == ("暖屹暖气片怎么样？", "用了三年，暖气片不漏")
-    assert (answer.created_precision, answer.author_id, answer.likes) == ("day", None, 9)
-    assert (article.kind, article.native_id, article.author_id) == ("article", "700000001", "暖通老王")
-    broken = read("zhihu", changed(ZHIHU_OFFICIAL, "Data.Items.0.Url", "https://www.zhihu.com/people/x"))
+    # A name is no id: the same person has another key where the platform gives the id.
+    assert (answer.author_id, article.author_id, answer.likes) == (None, None, 9)
+    assert (article.kind, article.native_id) == ("article", "700000001")
+    # The time is the last edit's: written by then, perhaps years before; and the text is a piece of the whole.
+    assert (answer.created_at, answer.created_precision) == (datetime(2023, 2, 16, 9, 3, tzinfo=UTC), "month")
+    assert answer.edited_at == answer.created_at
+    assert answer.excerpt
+    broken = read("zhihu", changed(ZHIHU_OFFICIAL, "Data.Items.0.Url", "https://www.zhihu.com/unheard-of/x"))
     assert [p.path for p in broken.problems] == ["Data.Items[0].Url"]
     none = read("zhihu", {"Code": 0, "Data": {"HasMore": False, "EmptyReason": "no hit", "Items": []}})
     assert (none.signal, none.reason) == ("empty", "no hit")
+
+
+@pytest.mark.parametrize("place", ["people/lao-li", "tardis/zm/ans/3190000001", "topic/19550000/hot"])
+def test_official_hits_that_are_no_texts_are_counted_as_other(place: str) -> None:
+    page = read("zhihu", changed(ZHIHU_OFFICIAL, "Data.Items.0.Url", f"https://www.zhihu.com/{place}"))
+    assert ([m.kind for m in page.mentions], page.problems, dict(page.counts)) == (["article"], (), {"other": 1})
+
+
+@pytest.mark.parametrize("time", [0, None, ""])
+def test_an_official_hit_without_a_time_is_undated(time: Any) -> None:
+    page = read("zhihu", changed(ZHIHU_OFFICIAL, "Data.Items.0.EditTime", time))
+    assert ([m.created_at is None for m in page.mentions], page.problems) == ([True, False], ())
+    assert page.mentions[0].edited_at is None
 
 
 def _error(**fields: Any) -> dict[str, Any]:

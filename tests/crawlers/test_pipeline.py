@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit
 from ingest.log.base import Topics
 from ingest.log.sqlite import SqliteLog
-from ingest.mention import mention_from_json
+from ingest.mention import Raw, mention_from_json
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 from ingest.state import Base, make_engine
@@ -117,6 +117,42 @@ def test_a_stub_is_looked_up_but_never_streamed(
     pipeline.flush()
     assert (taken.ids, taken.fresh, taken.new) == (["jd:review:1"], ["jd:review:1"], [])
     assert streamed(log) == []
+
+
+def test_an_excerpt_is_streamed_until_its_item_is_known_and_never_replaces_it(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    def run(draft: Draft, at: datetime) -> Taken:
+        pipeline = a_pipeline(log, engine, privacy, clock)
+        taken = pipeline.take(a_page(draft), a_payload(at=at), query="q", parser="p", since=ListState())
+        pipeline.flush()
+        return taken
+
+    excerpt = a_draft(native_id=1, text="三天没", excerpt=True)
+    later = CAPTURED + timedelta(days=30)
+    assert run(excerpt, CAPTURED).new == ["jd:review:1"]
+    assert run(a_draft(native_id=1, text="三天没修，一直漏"), CAPTURED).new == ["jd:review:1"]
+    again = run(excerpt, later)
+    assert (again.new, again.duplicate) == ([], ["jd:review:1"])
+    first, full = (mention_from_json(record.value) for record in log.read(Topics.COLLECTED, 0, 0, 10))
+    # Where nothing is remembered (an import, a replay) the numbers tell: any full text is newer than any excerpt.
+    late = privacy.seal(excerpt, Raw(captured_at=later, parser="p"))
+    assert first.revision.number < late.revision.number < full.revision.number
+
+
+@pytest.mark.parametrize(
+    ("verified", "own"),
+    [("岚炉暖通有限公司官方账号", True), ("某某日报社", False), ("炽源散热器官方账号", False), ("", False)],
+)
+def test_only_an_account_verified_by_the_brands_name_is_the_brands_own(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock, verified: str, own: bool
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    take(pipeline, a_page(a_draft(native_id=1, text="岚炉漏水三天没人管", verified=verified)))
+    pipeline.flush()
+    (record,) = log.read(Topics.COLLECTED, 0, 0, 10)
+    assert mention_from_json(record.value).author.is_brand == own
+    assert not verified or verified.encode() not in record.value
 
 
 def test_a_crash_between_log_and_ledger_repeats_nothing(
@@ -242,3 +278,14 @@ def test_where_a_browsers_page_asks_the_same_answer_twice_is_no_circle_and_three
     assert not saw(browser, "c")
     assert browser.ended == "repeat"
     assert list(browser.ids) == ["a", "b", "c"]
+
+
+def test_an_end_that_is_only_a_lost_way_on_is_not_settled() -> None:
+    def ended(*missing: str) -> ListPass:
+        lane = ListPass(key="k", cap=9)
+        lane.saw(Page(endpoint="x.list", signal="ok", missing=missing), Taken(ids=["a"]))
+        return lane
+
+    lost, renamed, whole = ended("data.cursor"), ended("data.comments[].content"), ended()
+    assert [lane.ended for lane in (lost, renamed, whole)] == ["end"] * 3
+    assert [lane.short for lane in (lost, renamed, whole)] == [True, False, False]

@@ -62,8 +62,8 @@ def faults_of(course: str) -> list[Fault]:
     return fitting + refusals(platform, PATHS[course])
 
 
-_NOT: Final = {("points_back", "jd")}
-"""JD's answers do not say where the next page is."""
+_NOT: Final = {("points_back", "jd"), ("lost_way", "jd"), ("lost_way", "tmall")}
+"""Their answers do not say where the next page is; Tmall's number it."""
 
 
 def in_turn(course: str, fault: Fault) -> bool:

@@ -216,6 +216,24 @@ def test_what_makes_no_sense_is_refused_in_words(fields: Mapping[str, Any], said
         Brand.model_validate(fields)
 
 
+@pytest.mark.parametrize(
+    ("verified", "own"),
+    [
+        ("岚炉散热器官方账号", True),
+        ("LANLU", True),
+        ("华北晚报", False),
+        ("新岚炉官方旗舰店", False),  # a rival whose name begins with ours
+        ("岚炉镇人民政府", False),
+        ("K20-3维修中心", False),  # a product's name is anybody's to repair
+        ("", False),
+    ],
+)
+def test_an_account_is_the_brands_own_by_what_it_is_verified_as(verified: str, own: bool) -> None:
+    draft = Draft(source="douyin", kind="video", native_id="1", created_at=None, text="岚炉", verified=verified)
+    assert BRAND.owns(draft) == own
+    assert not Brand().owns(draft)
+
+
 def test_an_empty_brand_matches_nothing() -> None:
     assert Brand().match_text("岚炉 K20-3 ") == Matched()
 
