@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from alerts.config import AlertSettings, Span
 from crawlers.budgets import pages_today
 from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, Heat, HeatBook
@@ -41,6 +42,13 @@ def paced(crawl: CrawlSettings, crawl_every: float) -> CrawlSettings:
         if here.crawl_every is None
     }
     return crawl.model_copy(update=changed)
+
+
+def patient(alerts: AlertSettings, crawl: CrawlSettings, crawl_every: float) -> AlertSettings:
+    """The settings with ``query_dropped_after`` at least two of the longest intervals between two looks at a target."""
+    longest = max((here.crawl_every or DEFAULT_BOUNDS)[1] for here in paced(crawl, crawl_every).platforms.values())
+    hours = max(alerts.query_dropped_after.hours or 0, 2 * longest / 3600)
+    return alerts.model_copy(update={"query_dropped_after": Span(hours=hours)})
 
 
 def plan(crawl: CrawlSettings, engine: Engine, platform: Platform, now: datetime, *, forced: bool = False) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from alerts.config import AlertSettings, Span
 from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings
 from crawlers.heat import OFFICIAL, Heat, HeatBook, looked
@@ -19,7 +20,7 @@ from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
 from shengwen.crawling import CrawlSchedule
 from shengwen.home import Home
-from shengwen.pacing import paced, plan
+from shengwen.pacing import paced, patient, plan
 from shengwen.rooms import Rooms
 from shengwen.settings import load_settings
 from tests.processes import wait_until
@@ -143,3 +144,9 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
             assert runs[1] == ["1", "2"]
         finally:
             schedule.stop()
+
+
+@pytest.mark.parametrize(("longest", "hours"), [(6 * 3600.0, 168), (10 * 86_400.0, 480)])
+def test_a_target_is_not_given_up_before_its_next_look(longest: float, hours: float) -> None:
+    crawl = CrawlSettings.model_validate({"jd": {"crawl_every": [3600, longest]}})
+    assert patient(AlertSettings(), crawl, 3600).query_dropped_after == Span(hours=hours)
