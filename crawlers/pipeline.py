@@ -26,7 +26,7 @@ from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
 from ingest.headers import stamped
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import Mention, Raw, storable
+from ingest.mention import Mention, Precision, Raw, storable
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 
@@ -131,6 +131,9 @@ class Pipeline:
     def take(self, page: Page, payload: Payload, *, query: str, parser: str, since: ListState) -> Taken:
         """Stream what is new on the page; ``since`` is the list's state that "unsettled" is measured against.
 
+        An item without a time is dated by its capture: to the day in a list that was read to its end before, since
+        there it is new; to the month, so that it is no news, where anything may be old.
+
         Stubs (``draft.partial``) are only looked up. Raises DeadLetterLimit when nothing can be read any more.
         """
         raw = Raw(url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser)
@@ -146,7 +149,8 @@ class Pipeline:
                 self._note(taken, item_id, entry, since, changed=False)
                 continue
             try:
-                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query))
+                undated: Precision = "day" if entry is None and since.settled_run else "month"
+                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query), undated=undated)
             except Poison as error:
                 self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
                 continue
