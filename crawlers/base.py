@@ -24,6 +24,7 @@ from scrapy import Request, Spider
 from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 
+from crawlers.address import stored_url, told
 from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
 from crawlers.errors import BudgetSpent, FetchFailed, PlatformStopped, RobotsRefused, SourceDown
@@ -334,7 +335,7 @@ class PlatformSpider(Spider):
             response = await engine.download_async(request)
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
-                raise RobotsRefused(f"robots.txt forbids {request.url}") from error
+                raise RobotsRefused(f"robots.txt forbids {stored_url(request.url)}") from error
             raise self._failed("too_large", error, request, asked) from error
         except DownloadCancelledError as error:  # Scrapy cancels what outgrows DOWNLOAD_MAXSIZE, and nothing else
             raise self._failed("too_large", error, request, asked) from error
@@ -350,7 +351,7 @@ class PlatformSpider(Spider):
         stats = self.crawler.stats
         if stats is not None:
             stats.inc_value(f"fetch_failed/{kind}")
-        message = str(error).splitlines()[0][:200] if str(error) else ""
+        message = told(str(error).splitlines()[0])[:200] if str(error) else ""
         logger.warning("%s: fetch failed (%s): %s", self.platform, kind, message)
         if self._failures >= FAILURES_IN_ROW:
             return SourceDown(f"{self._failures} fetches in a row failed, last: {kind}")

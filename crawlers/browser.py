@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from scrapy import Request
 
+from crawlers.address import told
 from crawlers.audit import UNREAD
 from crawlers.audited import META, Asked
 from crawlers.base import PlatformSpider
@@ -140,7 +141,7 @@ class Visit:
             return
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
             spider.kit.audit.failed(first.method, spider.here.real(url), type(error).__name__)
-            self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))
+            self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", told(str(error))[:200]))
             return
         payload = Payload(
             url=spider.here.real(url),

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from crawlers.address import stored_url
 from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
 from crawlers.payload import Page, Payload
 from ingest.clock import Clock
@@ -41,16 +41,6 @@ DEAD_IN_ROW: Final = 100
 _INDEX: Final = re.compile(r"\[\d+\]|\.\d+(?=\.|:)")
 NO_BRAND: Final = Brand()
 
-_KEPT_PARAMS: Final = frozenset(
-    {
-        *("productId", "sku", "page", "score", "sortType"),
-        *("itemId", "sellerId", "currentPage", "order"),
-        *("keyword", "offset", "limit", "order_by", "cursor"),
-        *("note_id", "root_comment_id", "aweme_id", "item_id", "comment_id"),
-    }
-)
-"""Query parameters that say what was read. Everything else (tokens, signatures, fingerprints) is dropped."""
-
 
 @dataclass(slots=True)
 class Taken:
@@ -71,19 +61,6 @@ class Taken:
 def mention_id(draft: Draft) -> str:
     """The id that the draft's mention will have."""
     return f"{draft.source}:{draft.kind}:{storable(str(draft.native_id))}"
-
-
-def stored_url(url: str | None) -> str | None:
-    """An address fit to be stored: path and naming parameters, no tokens."""
-    if not url:
-        return None
-    try:
-        parts = urlsplit(url)
-        kept = [(name, value) for name, value in parse_qsl(parts.query) if name in _KEPT_PARAMS]
-    except ValueError:
-        return None
-    host = parts.netloc.rpartition("@")[2]  # without a user's name and password
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))[:2000]
 
 
 class Pipeline:

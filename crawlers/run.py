@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from crawlers.address import told
 from crawlers.config import CrawlSettings, Platform
 from crawlers.official.config import Api, revealed
 from ingest.clock import SystemClock
@@ -180,7 +181,7 @@ def run(platform: Platform, job: Job) -> Report:
             api = kit.settings.official_of(platform)
             return _ask(api, kit) if api is not None else _crawl(platform, kit)
         except (ShengwenError, OSError) as error:  # before or behind the spider, which reports its own failures
-            reason = str(error)
+            reason = told(str(error))
             record = Coverage(
                 source=platform,
                 query="",
@@ -325,11 +326,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    logging.basicConfig(level=level, stream=sys.stderr, force=True)
     for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Told("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handler.addFilter(_worth_saying)
+
+
+class _Told(logging.Formatter):
+    """No address in a line, nor in a trace, carries a token: libraries name what failed by its whole address."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return told(super().format(record))
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
