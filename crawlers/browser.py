@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from scrapy import Request
 
-from crawlers.address import told
+from crawlers.address import stored_url, told
 from crawlers.audit import UNREAD
 from crawlers.audited import META, Asked
 from crawlers.base import PlatformSpider
@@ -158,7 +158,8 @@ class Visit:
     async def until(self, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Take answers as they come until ``done()``; False when it was not within ``patience`` seconds.
 
-        Raises PlatformStopped at the first answer that says stop, FetchFailed for one that could not be read.
+        Raises PlatformStopped at the first answer that says stop, FetchFailed for one that could not be read or by
+        which a server failed.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
@@ -180,6 +181,9 @@ class Visit:
         if isinstance(answer, FetchFailed):
             raise answer
         payload, is_document = answer
+        fault = self._spider.fault_of(payload)
+        if fault is not None:
+            raise self._spider.failed(fault, f"{stored_url(payload.url)} answered HTTP {payload.status}")
         if not is_document or self._spider.document(payload):
             self._take(payload)
 

@@ -99,8 +99,9 @@ def planned(settings: Settings) -> list[Platform]:
 
 
 def in_browser(settings: Settings, platform: Platform) -> bool:
-    """Whether a platform is read in a browser, as its official API is not configured."""
-    return platform in IN_BROWSER and settings.crawl.official_of(platform) is None
+    """Whether a platform is read in a browser: it has pages to read, not only an official API to ask."""
+    asked = settings.crawl.official_of(platform) is not None
+    return platform in IN_BROWSER and (bool(settings.crawl.of(platform).targets) or not asked)
 
 
 class CrawlSchedule:
@@ -143,8 +144,9 @@ class CrawlSchedule:
             missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
             if missing:
                 names = "、".join(NAMES[p] for p in missing)
-                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
-            platforms = [p for p in platforms if p not in missing]
+                self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}")
+            crawl = self._rooms.settings.crawl
+            platforms = [p for p in platforms if p not in missing or crawl.official_of(p) is not None]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.

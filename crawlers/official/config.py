@@ -1,6 +1,7 @@
 """Which official APIs are used, with which keys and how much of their quotas.
 
-An API counts as configured when all of its keys are there; its platform is then read through it and no page is opened.
+An API counts as configured when all of its keys are there; it is then asked first, and of the platform's pages only those
+of its targets are opened.
 Secrets never show in a dump or a message, except in a job for the run's own process (:func:`revealed`).
 """
 
@@ -130,7 +131,10 @@ class WindowedSettings(ApiSettings):
 
 
 class JosSettings(WindowedSettings):
-    """JD's merchant API: the reviews of one's own shop (京东商家开放平台)."""
+    """JD's merchant API: the reviews of one's own shop (京东商家开放平台).
+
+    ``skus``: only these; of a target that is among them the pages are read for questions alone.
+    """
 
     NEEDED: ClassVar[tuple[str, ...]] = ("app_key", "app_secret", "access_token")
 

@@ -193,8 +193,18 @@ def _stops() -> Iterator[Fault]:
     yield stop("redirect_circle", _circle)
     yield stop("redirect_away", _said(b"", status=302, Location="https://example.com/ads"))
     yield stop("not_modified", _said(b"", status=304))
-    for status in (400, 403, 429, 500, 502, 503):
+    for status in (400, 403, 429):
         yield stop(f"http_{status}", _said(b"", status=status))
+
+
+def _failing_servers() -> Iterator[Fault]:
+    """A gateway's trouble is nobody's refusal: the page is lost for this run, and no person is called."""
+    gateway = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
+    for status, body in ((500, b""), (502, gateway.encode()), (503, b"upstream error"), (504, b"")):
+        spoil = _said(body, "text/html", status)
+        yield Fault(f"http_{status}", "hole", f"http_{status}", lambda _, spoil=spoil: spoil)
+    yield Fault("http_503_later", "hole", "http_503", lambda _: _said(b"", status=503, Retry_After="3600"))
+    yield Fault("http_502_once", "all", "complete", lambda _: once(_said(gateway, "text/html", 502)))
 
 
 # -- data, but not as they should be --------------------------------------------------------------------------------
@@ -353,4 +363,4 @@ def _marked(good: Answered) -> bytes:
     return mark + good.body
 
 
-FAULTS: tuple[Fault, ...] = (*_transport(), *_stops(), *_content())
+FAULTS: tuple[Fault, ...] = (*_transport(), *_failing_servers(), *_stops(), *_content())
