@@ -1,8 +1,8 @@
 """Which official APIs are used, with which keys and how much of their quotas.
 
-An API counts as configured when all of its keys are there; it is then asked first, and of the platform's pages only those
-of its targets are opened.
-Secrets never show in a dump or a message, except in a job for the run's own process (:func:`revealed`).
+An API counts as configured when all of its keys are there; it is then asked first, and then the pages of the platform's
+targets are read, where it has any. Secrets never show in a dump or a message, except in a job for the run's own process
+(:func:`revealed`).
 """
 
 from __future__ import annotations

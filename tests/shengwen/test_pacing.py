@@ -81,6 +81,23 @@ def test_an_official_api_is_one_target_and_knows_no_quiet_hours(engine: Engine) 
     assert "官方接口" in found.why
 
 
+def test_pages_beside_an_official_api_keep_their_own_pace_and_quiet_hours(engine: Engine) -> None:
+    keys = {"app_key": "k", "app_secret": "s", "access_token": "t"}
+    here = {"targets": [{"sku": "1"}, {"sku": "2"}], "quiet_hours": ["13:30-15:00"]}
+    crawl = paced(CrawlSettings.model_validate({"jd": here, "official": {"jos": keys}}), 1800)
+    first, second = crawl.jd.targets
+    assert plan(crawl, engine, "jd", NOON).due == (first, second)
+    book = HeatBook(engine, "jd")
+    book.keep(OFFICIAL, Heat(0.0, NOON, 3600, NOON + HOUR))
+    book.keep(first.key, Heat(0.0, NOON, 1800, NOON + 0.5 * HOUR))
+    book.keep(second.key, Heat(0.0, NOON, 4 * 3600, NOON + 4 * HOUR))
+    found = plan(crawl, engine, "jd", NOON)
+    assert (found.go, found.next_at) == (False, NOON + 0.5 * HOUR)
+    assert plan(crawl, engine, "jd", NOON + 0.5 * HOUR).due == (first,)
+    quiet = plan(crawl, engine, "jd", NOON + 2 * HOUR)  # 14:00 in Beijing: the API alone
+    assert (quiet.go, quiet.due) == (True, ())
+
+
 def test_hot_goes_often_cold_rarely_and_none_starves(engine: Engine) -> None:
     """Three days of a product with 20 new reviews an hour, one with one a day, one with none."""
     crawl, book = settings(*RATES, every=1800), HeatBook(engine, "jd")
