@@ -201,10 +201,15 @@ def _failing_servers() -> Iterator[Fault]:
     """A gateway's trouble is nobody's refusal: the page is lost for this run, and no person is called."""
     gateway = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
     for status, body in ((500, b""), (502, gateway.encode()), (503, b"upstream error"), (504, b"")):
-        spoil = _said(body, "text/html", status)
-        yield Fault(f"http_{status}", "hole", f"http_{status}", lambda _, spoil=spoil: spoil)
-    yield Fault("http_503_later", "hole", "http_503", lambda _: _said(b"", status=503, Retry_After="3600"))
-    yield Fault("http_502_once", "all", "complete", lambda _: once(_said(gateway, "text/html", 502)))
+        yield Fault(f"http_{status}", "hole", f"http_{status}", _everywhere(_said(body, "text/html", status)))
+    later = _said(b"", status=503, Retry_After="3600")
+    yield Fault("http_503_later", "hole", "http_503", _everywhere(later))
+    yield Fault("http_502_once", "all", "complete", _everywhere(once(_said(gateway, "text/html", 502))))
+
+
+def _everywhere(spoil: Spoil) -> Callable[[Course], Spoil]:
+    """The same for every list."""
+    return lambda _: spoil
 
 
 # -- data, but not as they should be --------------------------------------------------------------------------------
