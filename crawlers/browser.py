@@ -155,6 +155,12 @@ class Visit:
         )
         self._answers.put_nowait((payload, first.resource_type == "document"))
 
+    async def heard(self) -> None:
+        """Take what has come, though the page could not be opened. Raises what :meth:`until` does."""
+        await asyncio.gather(*self._tasks)
+        while not self._answers.empty():
+            self._one(self._answers.get_nowait())
+
     async def until(self, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Take answers as they come until ``done()``; False when it was not within ``patience`` seconds.
 
@@ -317,6 +323,9 @@ class BrowserSpider(PlatformSpider):
         try:
             try:
                 await self.download(request)
+            except FetchFailed:
+                await visit.heard()  # to a browser a refusal without a body is no page; what it says counts
+                raise
             finally:
                 page = request.meta.get("playwright_page")
                 if page is not None:

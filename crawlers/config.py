@@ -29,12 +29,14 @@ TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "tmall": (("item_id", "seller_id"),),
     "xiaohongshu": (("keyword",),),
     "douyin": (("keyword",),),
-    "zhihu": (("question_id",), ("article_id",)),
+    "zhihu": (("question_id",), ("article_id",), ("keyword",)),
 }
 """By platform, which fields a target has; where there are several kinds of target, one of these sets."""
 
 OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu": "zhihu", "douyin": "douyin"}
 """By platform, its official API."""
+
+MAX_SPLIT_WORDS: Final = 20
 
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
@@ -124,6 +126,11 @@ class Target(_Plain):
         return self.model_dump(exclude_none=True)
 
     @property
+    def in_browser(self) -> bool:
+        """Whether a browser is needed: on every platform, searches answer only to the page's own script."""
+        return self.keyword is not None
+
+    @property
     def key(self) -> str:
         """What names this target for ever: ``sku=100012``, ``keyword=暖气``."""
         return "&".join(f"{name}={value}" for name, value in sorted(self.fields.items()))
@@ -151,6 +158,8 @@ class PlatformSettings(_Plain):
     * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
     * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
       (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.
+    * ``split_words``: a search that is cut off however it is filtered is searched again with each of these words beside
+      the keyword (:mod:`crawlers.search_parts`); null: none, or what the caller knows better.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
@@ -172,11 +181,16 @@ class PlatformSettings(_Plain):
     crawl_every: Every | None = None
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    split_words: Annotated[tuple[Keyword, ...] | None, Field(max_length=MAX_SPLIT_WORDS)] = None
     questions: bool = True
     pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
+
+    def words_beside(self, keyword: str) -> list[str]:
+        """The words that split the search for ``keyword``: those that are not in it already."""
+        return [word for word in self.split_words or () if word not in keyword]
 
     @model_validator(mode="after")
     def _reason_given(self) -> Self:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crawlers.book import PlatformBook
-from crawlers.config import PLATFORMS, CrawlSettings, Platform, Target
+from crawlers.config import MAX_SPLIT_WORDS, PLATFORMS, CrawlSettings, Platform, Target
 from crawlers.heat import DEFAULT_BOUNDS, Bounds
 from ingest.errors import UserError
 from shengwen.home import Home
@@ -37,7 +37,7 @@ NAMES: Final[Mapping[str, str]] = {
     "zhihu": "知乎",
 }
 IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
-"""Platforms that only answer to a page's own script."""
+"""Platforms that only answer to a page's own script, whatever is read."""
 AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
 LOOK_FOR_RESUMED: Final = 5.0
@@ -61,12 +61,17 @@ def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
 def job_of(home: Home, settings: Settings, due: Mapping[Platform, Sequence[Target]] = _ALL_TARGETS) -> Job:
     """What a spider's process is told. A session that ``shengwen login`` kept is used.
 
-    ``due``: by platform, the targets to read, where not all.
+    ``due``: by platform, the targets to read, where not all. Where no words are set to split a search by, the brand's
+    products are.
     """
     from crawlers.run import Job
 
     crawl = paced(settings.crawl, settings.schedule.crawl_every)
+    products = tuple(product.name for product in settings.brand.products)[:MAX_SPLIT_WORDS]
     for platform in PLATFORMS:
+        if crawl.of(platform).split_words is None:
+            here = crawl.of(platform).model_copy(update={"split_words": products})
+            crawl = crawl.model_copy(update={platform: here})
         if platform in due:
             here = crawl.of(platform).model_copy(update={"targets": tuple(due[platform])})
             crawl = crawl.model_copy(update={platform: here})
@@ -99,9 +104,11 @@ def planned(settings: Settings) -> list[Platform]:
 
 
 def in_browser(settings: Settings, platform: Platform) -> bool:
-    """Whether a platform is read in a browser: it has pages to read, not only an official API to ask."""
+    """Whether a platform, or one of its targets, is read in a browser: an official API alone opens no page."""
+    targets = settings.crawl.of(platform).targets
     asked = settings.crawl.official_of(platform) is not None
-    return platform in IN_BROWSER and (bool(settings.crawl.of(platform).targets) or not asked)
+    needed = platform in IN_BROWSER and (bool(targets) or not asked)
+    return needed or any(target.in_browser for target in targets)
 
 
 class CrawlSchedule:
@@ -142,11 +149,12 @@ class CrawlSchedule:
             from crawlers.chromium import INSTALL_HINT
 
             missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
+            partly = [p for p in missing if not all(t.in_browser for t in self._crawl.of(p).targets)]
             if missing:
-                names = "、".join(NAMES[p] for p in missing)
+                names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}")
-            crawl = self._rooms.settings.crawl
-            platforms = [p for p in platforms if p not in missing or crawl.official_of(p) is not None]
+            asked = [p for p in missing if self._crawl.official_of(p) is not None]
+            platforms = [p for p in platforms if p not in missing or p in partly or p in asked]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.

@@ -27,7 +27,8 @@ builds ``platform_bases(url)["jd"]["club.jd.com"] + "/comment/productPageComment
         www.douyin.com          /douyin          /search/{kw}, /video/{id}, /passport/login,
                                                  /aweme/v1/web/… (page-signed)
     zhihu
-        www.zhihu.com           /zhihu           /question/{id}, /question/{q}/answer/{a}, /search, /signin,
+        www.zhihu.com           /zhihu           /question/{id}, /question/{q}/answer/{a}, /zvideo/{id},
+                                                 /search, /signin,
                                                  /api/v4/questions/{id}/feeds, /api/v4/comment_v5/…,
                                                  /api/v4/search_v3 (page-signed)
         zhuanlan.zhihu.com      /zhihu/zhuanlan  /p/{id}

@@ -18,7 +18,7 @@ from crawlers.launch import RunReport
 from crawlers.ledger import Ledger
 from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
-from shengwen.crawling import CrawlSchedule
+from shengwen.crawling import CrawlSchedule, job_of
 from shengwen.home import Home
 from shengwen.pacing import paced, patient, plan
 from shengwen.rooms import Rooms
@@ -167,3 +167,14 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
 def test_a_target_is_not_given_up_before_its_next_look(longest: float, hours: float) -> None:
     crawl = CrawlSettings.model_validate({"jd": {"crawl_every": [3600, longest]}})
     assert patient(AlertSettings(), crawl, 3600).query_dropped_after == Span(hours=hours)
+
+
+def test_a_search_is_split_by_the_words_that_are_set_or_else_by_the_brands_products(tmp_path: Any) -> None:
+    home = Home(tmp_path)
+    brand = {"name": "岚炉", "products": [{"name": "K20", "models": ["K20-3"]}, "小背篓"]}
+    crawl = {"douyin": {"split_words": ["漏水"]}, "zhihu": {"split_words": []}}
+    job = job_of(home, load_settings(home, brand=brand, crawl=crawl))
+    words = {platform: job.crawl.of(platform).split_words for platform in ("xiaohongshu", "douyin", "zhihu")}
+    assert words == {"xiaohongshu": ("K20", "小背篓"), "douyin": ("漏水",), "zhihu": ()}
+    assert job.crawl.xiaohongshu.words_beside("岚炉K20 漏水") == ["小背篓"]
+    assert type(job).model_validate_json(job.model_dump_json()).crawl.xiaohongshu == job.crawl.xiaohongshu
