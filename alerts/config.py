@@ -213,6 +213,8 @@ class AlertSettings(_Settings):
     important_authors: frozenset[str] = frozenset()
     """Author keys of high-value customers: their complaints are 一级."""
     source_silent_after: Duration = Span(hours=26)
+    query_dropped_after: Duration = Span(hours=7 * 24)
+    """A query crawled so long before its source's last crawl is a target that was taken away: it counts no more."""
     departments: dict[str, Department] = Field(default_factory=dict)
     channels: tuple[ChannelSettings, ...] = ()
     ticket_systems: tuple[TicketSystem, ...] = ()
@@ -230,6 +232,9 @@ class AlertSettings(_Settings):
         for name, department in self.departments.items():
             if department.channel is not None and department.channel not in known:
                 raise ValueError(f"部门“{name}”的渠道“{department.channel}”没有配置")
+        for name in ("source_silent_after", "query_dropped_after"):
+            if getattr(self, name).hours is None:
+                raise ValueError(f"{name} 只能写小时或天")
         missing = [level for level in LEVELS if level not in self.service_levels]
         if missing:
             raise ValueError(f"service_levels 缺少 {'、'.join(missing)}")

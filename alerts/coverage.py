@@ -127,16 +127,31 @@ def completeness_of(row: Mapping[str, Any]) -> float:
     return 0.5 if row["got"] and row["status"] == "partial" else 0.0
 
 
-def health(connection: Connection, settings: AlertSettings, now: datetime) -> list[Health]:
-    """The state of every source that ever reported, by name."""
+def standing(connection: Connection, settings: AlertSettings) -> dict[str, list[dict[str, Any]]]:
+    """Source, by name -> the last crawls that tell how it stands, by query.
+
+    A query that was not crawled for ``query_dropped_after`` before its source's last crawl is a target that was taken
+    away, however it ended. A crawl without a query failed before its first target: any later one answers it.
+    """
     rows = table(SourceHealth)
     by_source: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in connection.execute(
         select(rows).order_by(by_code_point(rows.c.source), by_code_point(rows.c.query))
     ).mappings():
         by_source[row["source"]].append(dict(row))
+    kept = timedelta(hours=settings.query_dropped_after.hours or 0)
+    for source, found in by_source.items():
+        last = max(row["finished_at"] for row in found)
+        by_source[source] = [
+            row for row in found if row["finished_at"] == last or (row["query"] and last - row["finished_at"] < kept)
+        ]
+    return by_source
+
+
+def health(connection: Connection, settings: AlertSettings, now: datetime) -> list[Health]:
+    """The state of every source that ever reported, by name."""
     limit = timedelta(hours=settings.source_silent_after.hours or 26)
-    return [_health(source, found, now, limit) for source, found in by_source.items()]
+    return [_health(source, found, now, limit) for source, found in standing(connection, settings).items()]
 
 
 def _health(source: str, rows: Sequence[Mapping[str, Any]], now: datetime, limit: timedelta) -> Health:

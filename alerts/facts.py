@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast, get_args
 
 import orjson
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from alerts.aggregates import Delta, apply, bucket_of
 from alerts.config import AlertSettings
@@ -18,6 +18,8 @@ from alerts.simhash import simhash
 from alerts.tables import Evidence, Fact, table
 from alerts.upsert import lock, upsert
 from ingest.analysis import ClassifiedMention
+from ingest.mention import Precision
+from ingest.precision import When, at, dated, kept, when_of
 
 Origin = tuple[str, int, int]
 """(topic, partition, offset) of the record in ``mentions.classified``."""
@@ -87,7 +89,7 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
     return {
         "mention_id": mention.id,
         "revision": mention.revision.number,
-        "content": mention.revision.hash[:32],
+        "content": f"{mention.revision.hash[:24]}:{mention.created_precision}",
         "origin": ":".join(str(part) for part in origin) if origin is not None else None,
         "bucket": bucket_of(created),
         "created_at": created,
@@ -134,7 +136,8 @@ def parts_of(fact: Mapping[str, Any]) -> Iterable[Contribution]:
 class FactStore:
     """Facts and their aggregates.
 
-    Deliveries may come twice, in any order: the store depends only on each mention's highest revision number.
+    Deliveries may come twice, in any order: a fact is that of the mention's highest revision number, at the finest time
+    that any of its revisions had (:mod:`ingest.precision`).
     """
 
     def __init__(self, engine: Engine, settings: AlertSettings) -> None:
@@ -150,16 +153,25 @@ class FactStore:
         newest: dict[str, tuple[ClassifiedMention, Origin | None]] = {}
         for mention, origin in batch:
             held = newest.get(mention.id)
-            if held is None or mention.revision.number > held[0].revision.number:
+            if held is None:
                 newest[mention.id] = (mention, origin)
-        rows = [fact_of(mention, origin, self._settings) for mention, origin in newest.values()]
-        if not rows:
+            elif mention.revision.number > held[0].revision.number:
+                newest[mention.id] = (dated(mention, held[0]), origin)
+            elif mention.revision.number < held[0].revision.number:
+                newest[mention.id] = (dated(held[0], mention), held[1])
+        if not newest:
             return Absorbed()
         with self._engine.begin() as connection:
             lock(connection)
-            old = _stored(connection, [row["mention_id"] for row in rows])
-            fresh = [row for row in rows if _is_newer(row, old.get(row["mention_id"]))]
+            old = _stored(connection, list(newest))
+            fresh = []
+            for mention, origin in newest.values():
+                was = old.get(mention.id)
+                if was is None or mention.revision.number > was["revision"]:
+                    fresh.append(fact_of(_dated(mention, was), origin, self._settings))
             known = self._replace(connection, fresh, old)
+            late = [mention for mention, _ in newest.values() if mention.id in old]
+            known |= self._redate(connection, late, old)
         # Only now: ids handed out in a transaction that rolled back do not exist.
         self._scopes.update(known)
         new = sum(row["mention_id"] not in old for row in fresh)
@@ -171,17 +183,20 @@ class FactStore:
         Of corrections of one mention the last one holds. Whatever revision is known takes it, as long as its content
         is the one that was judged; what is not known stays so. Raises SQLAlchemy's errors as they come.
         """
-        rows = [fact_of(m, None, self._settings) for m in {m.id: m for m in mentions}.values()]
-        if not rows:
+        latest = {mention.id: mention for mention in mentions}
+        if not latest:
             return 0
         with self._engine.begin() as connection:
             lock(connection)
-            old = _stored(connection, [row["mention_id"] for row in rows])
+            old = _stored(connection, list(latest))
             fresh = []
-            for row in rows:
-                was = old.get(row["mention_id"])
-                if was is not None and was["content"] == row["content"]:
-                    fresh.append(row | {"revision": was["revision"], "origin": was["origin"]})
+            for mention in latest.values():
+                was = old.get(mention.id)
+                if was is None or _hash(was) != mention.revision.hash[:24]:
+                    continue
+                when = _when(was)
+                row = fact_of(at(mention, when) if when is not None else mention, None, self._settings)
+                fresh.append(row | {"revision": was["revision"], "origin": was["origin"]})
             known = self._replace(connection, fresh, old)
         self._scopes.update(known)
         return len(fresh)
@@ -205,6 +220,29 @@ class FactStore:
             connection.execute(statement.on_conflict_do_update(index_elements=["mention_id"], set_=changed), fresh)
         return known
 
+    def _redate(
+        self, connection: Connection, mentions: Sequence[ClassifiedMention], old: Mapping[str, Mapping[str, Any]]
+    ) -> dict[ScopeKey, int]:
+        """Give facts the finer times of revisions that are older than theirs; the ids of scopes met on the way."""
+        facts, delta = table(Fact), Delta()
+        for mention in mentions:
+            was = old[mention.id]
+            when = _when(was)
+            if when is None or mention.revision.number >= was["revision"]:
+                continue
+            better = kept(mention.source, when, when_of(mention))
+            if better == when:
+                continue
+            created = said_at(at(mention, better))
+            later = was["spoken_at"] if was["spoken_at"] > was["created_at"] else created
+            content = f"{_hash(was)}:{better.precision}"
+            bucket = bucket_of(created)
+            delta.add(parts_of(was), was["bucket"], -1)
+            delta.add(parts_of(was), bucket, 1)
+            values = {"bucket": bucket, "created_at": created, "spoken_at": max(created, later), "content": content}
+            connection.execute(update(facts).where(facts.c.mention_id == mention.id).values(**values))
+        return apply(connection, delta, self._scopes)
+
     def retain(self, before: datetime) -> int:
         """Drop facts of events before ``before`` that are no alert's evidence; how many. Aggregates stay."""
         facts, evidence = table(Fact), table(Evidence)
@@ -224,7 +262,7 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, A
     columns = (
         facts.c.mention_id, facts.c.revision, facts.c.content, facts.c.bucket, facts.c.source, facts.c.product,
         facts.c.tags, facts.c.negative, facts.c.genuine, facts.c.safety, facts.c.reputation, facts.c.pending,
-        facts.c.origin,
+        facts.c.origin, facts.c.created_at, facts.c.spoken_at,
     )  # fmt: skip
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(ids), _CHUNK):
@@ -233,14 +271,29 @@ def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, A
     return found
 
 
-def _is_newer(row: Mapping[str, Any], was: Mapping[str, Any] | None) -> bool:
-    return was is None or row["revision"] > was["revision"]
+def _hash(fact: Mapping[str, Any]) -> str:
+    return str(fact["content"]).partition(":")[0]
+
+
+def _when(fact: Mapping[str, Any]) -> When | None:
+    """The time of a stored fact; None for one of an older version, which did not note how precise it is."""
+    precision = str(fact["content"]).partition(":")[2]
+    if precision not in get_args(Precision):
+        return None
+    when: datetime = fact["created_at"]
+    return When(when + _A_MONTH if precision == "month" else when, cast(Precision, precision))
+
+
+def _dated(mention: ClassifiedMention, was: Mapping[str, Any] | None) -> ClassifiedMention:
+    """The newer revision of a fact, with the time that is kept."""
+    when = _when(was) if was is not None else None
+    return mention if when is None else at(mention, kept(mention.source, when_of(mention), when))
 
 
 def _says_more(was: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     # A crawl reads the same review every day: only a change of words or of weight deserves another reaction.
     return bool(
-        was["content"] != row["content"]
+        _hash(was) != _hash(row)
         or (row["safety"] and not was["safety"])
         or (row["reputation"] and not was["reputation"])
     )

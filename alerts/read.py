@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, func, or_, select
 
 from alerts.config import RANK, AlertSettings
-from alerts.coverage import health
+from alerts.coverage import health, standing
 from alerts.explanation import Explanation, explanation_from_json
 from alerts.hours import SourceWeek, weeks
 from alerts.scopes import ScopeKey
@@ -26,7 +26,6 @@ from alerts.tables import (
     Outbox,
     Scope,
     ScopeState,
-    SourceHealth,
     Ticket,
     TicketEvent,
     TicketEvidence,
@@ -217,15 +216,12 @@ class AlertReader:
 
     def sources(self, now: datetime) -> Sequence[SourceView]:
         """All sources that ever reported coverage, silent ones first."""
-        rows = table(SourceHealth)
+        settings = self._settings or AlertSettings()
         with self._engine.connect() as connection:
-            found = health(connection, self._settings or AlertSettings(), now)
-            queries = [
-                dict(r) for r in connection.execute(select(rows).order_by(by_code_point(rows.c.query))).mappings()
-            ]
+            found, crawls = health(connection, settings, now), standing(connection, settings)
         views = []
         for one in found:
-            mine = [row for row in queries if row["source"] == one.source]
+            mine = crawls.get(one.source, [])
             complete = [row["last_complete_at"] for row in mine if row["last_complete_at"] is not None]
             state = "silent" if one.silent_since is not None else "partial" if one.completeness < 1 else "ok"
             views.append(

@@ -40,6 +40,7 @@ def table(model: type[Base]) -> Table:
 class Fact(Base):
     """What alerting must know of one mention. ``bucket`` counts 15-minute steps of event time since the epoch.
 
+    ``content`` is ``<hash>:<precision of created_at>``; facts of older versions have the hash alone.
     ``spoken_at`` is the newest of the text and its appends. ``negative`` counts in every scope without a tag,
     ``any_negative`` in at least one scope. ``genuine`` is false for advertisements, templates, off-topic ones
     and those that are only about a rival or a namesake. ``tags`` is JSON ``[[tag, sentiment, confidence], ...]``;

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,12 @@ class Audit:
         self._reason = reason
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _forget(folder, platform, _day(clock.now()) - timedelta(days=days))
+
+    def reasoned(self, why: Why) -> Audit:
+        """The same audit, for requests that are made for another reason."""
+        other = copy(self)
+        other._why, other._reason = why, ""
+        return other
 
     def answered(self, payload: Payload, signal: str) -> None:
         """A request that was answered; ``signal`` is the parser's."""

@@ -24,6 +24,7 @@ from scrapy import Request, Spider
 from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 
+from crawlers.address import stored_url, told
 from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
 from crawlers.errors import BudgetSpent, FetchFailed, PlatformStopped, RobotsRefused, SourceDown
@@ -31,7 +32,7 @@ from crawlers.heat import DEFAULT_BOUNDS, looked
 from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
-from crawlers.parse import parse
+from crawlers.parse import FAULTS, parse, server_failed
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
 from crawlers.revisit import look_due, reading_depth
@@ -337,23 +338,35 @@ class PlatformSpider(Spider):
             response = await engine.download_async(request)
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
-                raise RobotsRefused(f"robots.txt forbids {request.url}") from error
+                raise RobotsRefused(f"robots.txt forbids {stored_url(request.url)}") from error
             raise self._failed("too_large", error, request, asked) from error
         except DownloadCancelledError as error:  # Scrapy cancels what outgrows DOWNLOAD_MAXSIZE, and nothing else
             raise self._failed("too_large", error, request, asked) from error
         except Exception as error:  # whatever Twisted, Scrapy or the browser raise for a broken fetch
             raise self._failed(type(error).__name__, error, request, asked) from error
-        self._failures = 0
+        if response.status not in FAULTS:
+            self._failures = 0
         return response
 
+    def fault_of(self, payload: Payload) -> str | None:
+        """The kind of failure, when the platform's servers failed and said nothing of their own; audited then."""
+        if not server_failed(self.platform, payload):
+            return None
+        self.kit.audit.answered(payload, "failed")
+        return f"http_{payload.status}"
+
     def _failed(self, kind: str, error: Exception, request: Request, asked: Asked) -> ShengwenError:
-        self._failures += 1
         if asked.open:  # it was answered, and the answer could not be unpacked
             self.kit.audit.failed(request.method, self.here.real(request.url), kind)
+        return self.failed(kind, str(error).splitlines()[0] if str(error) else "")
+
+    def failed(self, kind: str, message: str) -> ShengwenError:
+        """Count a failed fetch; what to raise: FetchFailed, or SourceDown after too many in a row."""
+        self._failures += 1
         stats = self.crawler.stats
         if stats is not None:
             stats.inc_value(f"fetch_failed/{kind}")
-        message = str(error).splitlines()[0][:200] if str(error) else ""
+        message = told(message)[:200]
         logger.warning("%s: fetch failed (%s): %s", self.platform, kind, message)
         if self._failures >= FAILURES_IN_ROW:
             return SourceDown(f"{self._failures} fetches in a row failed, last: {kind}")

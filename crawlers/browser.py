@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from scrapy import Request
 
+from crawlers.address import stored_url, told
 from crawlers.audit import UNREAD
 from crawlers.audited import META, Asked
 from crawlers.base import PlatformSpider
@@ -140,7 +141,7 @@ class Visit:
             return
         except Exception as error:  # the page moved on, the answer broke off, or it has no end
             spider.kit.audit.failed(first.method, spider.here.real(url), type(error).__name__)
-            self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", str(error)[:200]))
+            self._answers.put_nowait(FetchFailed(f"capture_{type(error).__name__}", told(str(error))[:200]))
             return
         payload = Payload(
             url=spider.here.real(url),
@@ -163,7 +164,8 @@ class Visit:
     async def until(self, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Take answers as they come until ``done()``; False when it was not within ``patience`` seconds.
 
-        Raises PlatformStopped at the first answer that says stop, FetchFailed for one that could not be read.
+        Raises PlatformStopped at the first answer that says stop, FetchFailed for one that could not be read or by
+        which a server failed.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
@@ -185,6 +187,9 @@ class Visit:
         if isinstance(answer, FetchFailed):
             raise answer
         payload, is_document = answer
+        fault = self._spider.fault_of(payload)
+        if fault is not None:
+            raise self._spider.failed(fault, f"{stored_url(payload.url)} answered HTTP {payload.status}")
         if not is_document or self._spider.document(payload):
             self._take(payload)
 

@@ -245,7 +245,7 @@ class ShopSettings(PlatformSettings):
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
 
-    ``official``: APIs that are used instead of pages once their keys are there. ``audit_days``: how long the audit's
+    ``official``: APIs that are asked before the pages once their keys are there. ``audit_days``: how long the audit's
     lines are kept (:mod:`crawlers.audit`).
     """
 
@@ -280,6 +280,6 @@ class CrawlSettings(_Plain):
         return settings
 
     def official_of(self, platform: Platform) -> Api | None:
-        """The platform's official API when it is configured: then it is read instead of the pages."""
+        """The platform's official API when it is configured: then it is asked before the pages of the targets."""
         api = OFFICIAL.get(platform)
         return api if api is not None and self.of(platform).enabled and self.official.of(api).active else None

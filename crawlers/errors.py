@@ -1,7 +1,11 @@
-"""What ends a page, a target or a run: the spiders' branches of the tree in :mod:`ingest.errors`."""
+"""What ends a page, a target or a run: the spiders' branches of the tree in :mod:`ingest.errors`.
+
+Their messages become reasons that are stored and shown, so the addresses in them carry no token.
+"""
 
 from __future__ import annotations
 
+from crawlers.address import told
 from crawlers.payload import Page
 from ingest.errors import Permanent, Retryable, Unavailable
 
@@ -10,6 +14,7 @@ class PlatformStopped(Permanent):
     """The platform asked for a person, or refused: nothing more is requested until it is resumed."""
 
     def __init__(self, signal: str, reason: str, page: Page | None = None) -> None:
+        reason = told(reason)
         super().__init__(f"{signal}: {reason}")
         self.signal = signal
         self.reason = reason
@@ -23,14 +28,20 @@ class BudgetSpent(Retryable):
 class RobotsRefused(Permanent):
     """robots.txt forbids this address."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(told(message))
+
 
 class FetchFailed(Unavailable):
     """A page could not be fetched, after Scrapy's retries. ``kind`` is the error's name, for counting."""
 
     def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
+        super().__init__(f"{kind}: {told(message)}")
         self.kind = kind
 
 
 class SourceDown(Unavailable):
     """Too many pages in a row could not be fetched."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(told(message))

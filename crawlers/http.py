@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from scrapy import Request
 from scrapy.http import Response
 
-from crawlers.address import params_of, with_params
+from crawlers.address import params_of, stored_url, with_params
 from crawlers.base import PlatformSpider, Reading
 from crawlers.errors import BudgetSpent, FetchFailed
 from crawlers.payload import Payload
@@ -22,11 +22,26 @@ class HttpSpider(PlatformSpider):
     """A platform whose lists answer plain requests."""
 
     async def fetch(self, url: str, *, referer: str | None = None) -> Payload:
-        """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
+        """One page. Redirects are not followed: where they lead is what tells (a login page is not requested).
+
+        What a server answers by failing is asked for once more after a reader's pause, unless it wants a longer one.
+        Raises FetchFailed, SourceDown and what :meth:`turn` does.
+        """
+        payload = await self._fetch(url, referer)
+        fault = self.fault_of(payload)
+        if fault is not None and "retry-after" not in payload.headers:
+            await self.pause()
+            payload = await self._fetch(url, referer, again=True)
+            fault = self.fault_of(payload)
+        if fault is not None:
+            raise self.failed(fault, f"{stored_url(payload.url)} answered HTTP {payload.status}")
+        return payload
+
+    async def _fetch(self, url: str, referer: str | None, *, again: bool = False) -> Payload:
         await self.turn()
         headers = {"Referer": referer} if referer else {}
         cookies = cookies_of(self.session, self.here.bases.values()) if self.session is not None else None
-        request = Request(url, headers=headers, cookies=cookies, meta={"dont_redirect": True})
+        request = Request(url, headers=headers, cookies=cookies, meta={"dont_redirect": True}, dont_filter=again)
         return self.payload(url, await self.download(request))
 
     def payload(self, url: str, response: Response) -> Payload:

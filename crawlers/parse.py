@@ -39,6 +39,15 @@ _STATUSES: Final = {
 }
 
 
+FAULTS: Final = frozenset({500, 502, 503, 504})
+"""Statuses by which a server, or a gateway before it, says that it failed; by themselves they ask for no person."""
+
+
+def server_failed(platform: str, payload: Payload) -> bool:
+    """Whether an answer is a server's failure and nothing else: its body holds none of the platform's own words."""
+    return payload.status in FAULTS and parse(platform, payload).reason == f"HTTP {payload.status}"
+
+
 def parse(platform: str, payload: Payload) -> Page:
     """Read one payload. Never raises on what came from outside: signal and problems tell.
 

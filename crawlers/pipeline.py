@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crawlers import shapes
+from crawlers.address import stored_url
 from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
 from crawlers.payload import Page, Payload
 from ingest.clock import Clock
@@ -27,7 +27,7 @@ from ingest.draft import Draft
 from ingest.errors import DeadLetterLimit, PayloadError, Poison, Retryable
 from ingest.headers import stamped
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import Mention, Raw, storable
+from ingest.mention import Mention, Precision, Raw, storable
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 
@@ -41,16 +41,6 @@ DEAD_IN_ROW: Final = 100
 
 _INDEX: Final = re.compile(r"\[\d+\]|\.\d+(?=\.|:)")
 NO_BRAND: Final = Brand()
-
-_KEPT_PARAMS: Final = frozenset(
-    {
-        *("productId", "sku", "page", "score", "sortType"),
-        *("itemId", "sellerId", "currentPage", "order"),
-        *("keyword", "offset", "limit", "order_by", "cursor"),
-        *("note_id", "root_comment_id", "aweme_id", "item_id", "comment_id"),
-    }
-)
-"""Query parameters that say what was read. Everything else (tokens, signatures, fingerprints) is dropped."""
 
 
 @dataclass(slots=True)
@@ -72,19 +62,6 @@ class Taken:
 def mention_id(draft: Draft) -> str:
     """The id that the draft's mention will have."""
     return f"{draft.source}:{draft.kind}:{storable(str(draft.native_id))}"
-
-
-def stored_url(url: str | None) -> str | None:
-    """An address fit to be stored: path and naming parameters, no tokens."""
-    if not url:
-        return None
-    try:
-        parts = urlsplit(url)
-        kept = [(name, value) for name, value in parse_qsl(parts.query) if name in _KEPT_PARAMS]
-    except ValueError:
-        return None
-    host = parts.netloc.rpartition("@")[2]  # without a user's name and password
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(kept), ""))[:2000]
 
 
 class Pipeline:
@@ -132,6 +109,9 @@ class Pipeline:
     def take(self, page: Page, payload: Payload, *, query: str, parser: str, since: ListState) -> Taken:
         """Stream what is new on the page; ``since`` is the list's state that "unsettled" is measured against.
 
+        An item without a time is dated by its capture: to the day in a list that was read to its end before, since
+        there it is new; to the month, so that it is no news, where anything may be old.
+
         Stubs (``draft.partial``), and excerpts of what is known, are only looked up.
         Raises DeadLetterLimit when nothing can be read any more.
         """
@@ -151,7 +131,9 @@ class Pipeline:
                     self._again[item_id] = None
                 continue
             try:
-                mention = self._privacy.seal(draft, raw, self._brand.match(draft, query), own=self._brand.owns(draft))
+                undated: Precision = "day" if entry is None and since.settled_run else "month"
+                matched, own = self._brand.match(draft, query), self._brand.owns(draft)
+                mention = self._privacy.seal(draft, raw, matched, own=own, undated=undated)
             except Poison as error:
                 self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
                 continue

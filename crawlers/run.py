@@ -18,14 +18,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from crawlers.address import told
 from crawlers.config import CrawlSettings, Platform
 from crawlers.official.config import Api, revealed
 from ingest.clock import SystemClock
@@ -145,8 +148,6 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
         book = PlatformBook(engine, clock)
         here = job.crawl.of(platform)
         why: Why = "robots_allowed" if here.obey_robots else "permission"
-        if job.crawl.official_of(platform) is not None:
-            why = "official_api"
         audit = Audit(
             job.audit_folder, platform, ledger, clock, why=why, reason=here.robots_reason, days=job.crawl.audit_days
         )
@@ -165,38 +166,68 @@ def opened(job: Job, platform: Platform) -> Iterator[Kit]:
 
 
 def run(platform: Platform, job: Job) -> Report:
-    """Run the platform's official API where it is configured, else its spider, in this process; wait for its end.
+    """Run the platform's official API where it is configured, then its spider where it has targets, in this process.
 
-    A spider starts the reactor: once a process.
+    An API that a person must mend, or a run that is asked to end, leaves the pages alone. A spider starts the reactor:
+    once a process.
     """
     with one_at_a_time(job.lock_path(platform)), opened(job, platform) as kit:
         standing = kit.book.status(platform)
         if standing.needs_person:
             logger.warning("%s is stopped (%s) and waits for a person", platform, standing.signal)
             return Report(platform=platform, status="stopped", signal=standing.signal, reason=standing.reason)
-        started = kit.clock.now()
-        kit.ledger.begin()
-        try:
-            api = kit.settings.official_of(platform)
-            return _ask(api, kit) if api is not None else _crawl(platform, kit)
-        except (ShengwenError, OSError) as error:  # before or behind the spider, which reports its own failures
-            reason = str(error)
-            record = Coverage(
-                source=platform,
-                query="",
-                status="failed",
-                reason=reason[:500],
-                started_at=started,
-                finished_at=kit.clock.now(),
-            )
-            write_coverage(kit.log, [record])
-            kit.ledger.finish("failed", "ok", reason)
-            return Report(platform=platform, status="failed", reason=reason, coverage=(record,))
+        api = kit.settings.official_of(platform)
+        if api is None:
+            return _part(platform, kit, partial(_crawl, platform, kit))
+        stop = threading.Event()
+        asking = replace(kit, audit=kit.audit.reasoned("official_api"))
+        report = _part(platform, kit, partial(_ask, api, asking, stop))
+        if report.status == "stopped" or stop.is_set() or not kit.settings.of(platform).targets:
+            return report
+        whole = _joined(report, _part(platform, kit, partial(_crawl, platform, kit)))
+        kit.ledger.finish(whole.status, whole.signal, whole.reason)
+        return whole
 
 
-def _ask(api: Api, kit: Kit) -> Report:
-    """Read the platform through its official API. SIGTERM and SIGINT end the run behind the request in hand."""
-    stop = threading.Event()
+def _part(platform: Platform, kit: Kit, work: Callable[[], Report]) -> Report:
+    """One run in the ledger. What it raises before or behind its targets is a failure that coverage tells."""
+    started = kit.clock.now()
+    kit.ledger.begin()
+    try:
+        return work()
+    except (ShengwenError, OSError) as error:
+        reason = told(str(error))
+        record = Coverage(
+            source=platform,
+            query="",
+            status="failed",
+            reason=reason[:500],
+            started_at=started,
+            finished_at=kit.clock.now(),
+        )
+        write_coverage(kit.log, [record])
+        kit.ledger.finish("failed", "ok", reason)
+        return Report(platform=platform, status="failed", reason=reason, coverage=(record,))
+
+
+def _joined(api: Report, pages: Report) -> Report:
+    """How both parts ended: stopped when the pages were, failed when both failed, complete when both are."""
+    short = next((part for part in (pages, api) if part.status != "complete"), pages)
+    status: Status = "partial" if api.status != pages.status else api.status
+    if pages.status == "stopped":
+        status = "stopped"
+    return Report(
+        platform=api.platform,
+        status=status,
+        signal=short.signal,
+        reason=short.reason,
+        coverage=api.coverage + pages.coverage,
+    )
+
+
+def _ask(api: Api, kit: Kit, stop: threading.Event) -> Report:
+    """Read the platform through its official API. SIGTERM and SIGINT set ``stop`` and end the run behind the request
+    in hand."""
     here = threading.current_thread() is threading.main_thread()
     before = [(n, signal.signal(n, lambda *_: stop.set())) for n in (signal.SIGTERM, signal.SIGINT) if here]
     try:
@@ -343,11 +374,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    logging.basicConfig(level=level, stream=sys.stderr, force=True)
     for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Told("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handler.addFilter(_worth_saying)
+
+
+class _Told(logging.Formatter):
+    """No address in a line, nor in a trace, carries a token: libraries name what failed by its whole address."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return told(super().format(record))
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:

@@ -171,7 +171,7 @@ class Trip:
     """Items that were opened one by one (posts, videos)."""
     unreached: int = 0
     """Items that the platform counts and shows in no list."""
-    lost_way: tuple[str, ...] = ()
+    cut_off: tuple[str, ...] = ()
     """Parts of the search that the platform does not show to their end, however they are split; in Chinese."""
     status: Status | None = None
     signal: str = "ok"
@@ -256,7 +256,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
-            lost_way=tuple(name[:100] for name in self.lost_way[:MAX_CUT_OFF]),
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from ingest.draft import Draft
 from ingest.errors import ConfigError, Poison
 from ingest.masks import mask
-from ingest.mention import MAX_TEXT, Append, Author, Matched, Mention, Raw, make_mention, poison_from
+from ingest.mention import MAX_TEXT, Append, Author, Matched, Mention, Precision, Raw, make_mention, poison_from
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -48,17 +48,26 @@ class Privacy:
         text = f"author\x00{source}\x00{author_id}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, text, sha256).hexdigest()[:24]
 
-    def seal(self, draft: Draft, raw: Raw, matched: Matched | None = None, *, own: bool = False) -> Mention:
+    def seal(
+        self,
+        draft: Draft,
+        raw: Raw,
+        matched: Matched | None = None,
+        *,
+        own: bool = False,
+        undated: Precision = "month",
+    ) -> Mention:
         """Mask, hash and validate; ``own``: the brand itself speaks. Raises Poison naming the field.
 
-        Where the platform shows no time, ``created_at`` is the capture, precise to the day.
+        Where the platform shows no time, ``created_at`` is the capture, precise to ``undated``: to the month, so that
+        it is no news, unless whoever captured it knows that it was not there before.
         """
         try:
-            return self._seal(draft, raw, matched or Matched(), own)
+            return self._seal(draft, raw, matched or Matched(), own, undated)
         except ValidationError as error:  # of a part: an author, an append that grew when it was masked
             raise poison_from(error) from None
 
-    def _seal(self, draft: Draft, raw: Raw, matched: Matched, own: bool) -> Mention:
+    def _seal(self, draft: Draft, raw: Raw, matched: Matched, own: bool, undated: Precision) -> Mention:
         for name in ("text", "title", "seller_reply"):
             value = getattr(draft, name)
             if not isinstance(value, str) and (value is not None or name == "text"):
@@ -80,7 +89,7 @@ class Privacy:
             rating_scale=draft.rating_scale,
             rating_original=draft.rating_original,
             created_at=draft.created_at if dated else raw.captured_at,
-            created_precision=draft.created_precision if dated else "day",
+            created_precision=draft.created_precision if dated else undated,
             edited_at=draft.edited_at,
             purchased_at=draft.purchased_at,
             url=draft.url,

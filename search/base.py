@@ -87,7 +87,8 @@ class Index(ABC):
     def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Upsert a batch; on return it is durable and searchable. Deliver twice, in any order: the same index.
 
-        A mention whose ``revision.number`` is not higher than the stored one's never replaces it. ``empty``: nothing
+        A mention whose ``revision.number`` is not higher than the stored one's never replaces it. Of all revisions'
+        times the finest stays (:mod:`ingest.precision`), whichever brings the words. ``empty``: nothing
         to index (``has_content`` is false). ``duplicate``: same id and same content again (or an older revision);
         ``copies`` of the stored one grows by one. ``revised``: a newer revision replaced an older one.
         Counts (:meth:`counts`) move only for deliveries that are no redelivery, atomically with the documents; the

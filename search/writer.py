@@ -14,6 +14,7 @@ import orjson
 from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import Poison
 from ingest.mention import Mention
+from ingest.precision import dated
 from search.base import Delivery, Outcome
 from search.columns import INSERT, Codes, encode, name_code
 from search.grams import tokens, tokens_apart
@@ -33,6 +34,8 @@ class _Stored:
     copies: int
     is_new: bool = False
     counted_again: bool = False
+    old: ClassifiedMention | None = None
+    """The document as it is stored, where it was read."""
     replaced_by: ClassifiedMention | None = None
 
 
@@ -107,8 +110,7 @@ class Batch:
         else:
             same = mention.revision.hash == known.hash
             outcome = "duplicate" if same or mention.revision.number <= known.number else "revised"
-            if mention.revision.number > known.number:
-                known.number, known.hash, known.replaced_by = mention.revision.number, mention.revision.hash, mention
+            self._take(mention, known)
             if first_time and outcome == "duplicate":
                 known.copies += 1
                 known.counted_again = True
@@ -117,10 +119,30 @@ class Batch:
         self._tallies[mention.source, outcome] += 1
         return outcome
 
+    def _take(self, mention: ClassifiedMention, known: _Stored) -> None:
+        """Let another revision of what is stored replace it, or only give it its finer time."""
+        newer = mention.revision.number - known.number
+        if newer > 0:
+            held = self._held(known)
+            known.number, known.hash = mention.revision.number, mention.revision.hash
+            known.replaced_by = dated(mention, held)
+        elif newer < 0:
+            held = self._held(known)
+            redated = dated(held, mention)
+            if redated is not held:
+                known.replaced_by = redated
+
+    def _held(self, known: _Stored) -> ClassifiedMention:
+        if known.replaced_by is not None:
+            return known.replaced_by
+        if known.old is None:
+            known.old = self._document(known.docid)
+        return known.old
+
     def _correct(self, mention: ClassifiedMention, known: _Stored | None) -> Outcome:
         if known is None:
             return "duplicate"
-        held = known.replaced_by or self._document(known.docid)
+        held = self._held(known)
         if held.full_text != mention.full_text or held.analysis == mention.analysis:
             return "duplicate"
         known.replaced_by = classified(held, mention.analysis)
@@ -140,7 +162,7 @@ class Batch:
         for _, state in ordered:
             if state.replaced_by is None or state.is_new:
                 continue
-            old = self._document(state.docid)
+            old = state.old or self._document(state.docid)
             self._changed.append(state.docid)
             if _texts(old) != _texts(state.replaced_by):
                 self._delete_tokens(state.docid, old)

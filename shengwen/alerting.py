@@ -50,7 +50,7 @@ class Alerting:
     """What the alert stage, the clock and the page call. Thread-safe."""
 
     def __init__(self, rooms: Rooms) -> None:
-        settings = rooms.settings.alerts
+        settings = rooms.alert_settings
         self._facts = FactStore(rooms.engine, settings)
         self._coverage = CoverageStore(rooms.engine)
         self._state, self._clock = rooms.engine, rooms.clock

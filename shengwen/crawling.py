@@ -36,8 +36,6 @@ NAMES: Final[Mapping[str, str]] = {
     "douyin": "抖音",
     "zhihu": "知乎",
 }
-IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
-"""Platforms that only answer to a page's own script, whatever is read and set."""
 SHOPS: Final[frozenset[Platform]] = frozenset({"jd", "tmall"})
 """Platforms that can be read either way."""
 AT_ONCE: Final = 2
@@ -106,13 +104,13 @@ def planned(settings: Settings) -> list[Platform]:
 
 
 def in_browser(settings: Settings, platform: Platform, *, logged_in: bool = False) -> bool:
-    """Whether a platform, or one of its targets, is read in a browser, as its official API is not configured.
+    """Whether a platform, or one of its targets, is read in a browser: an official API alone opens no page.
 
     ``logged_in``: a person's session is kept.
     """
     here = settings.crawl.of(platform)
-    needed = here.in_browser(logged_in=logged_in) or any(target.in_browser for target in here.targets)
-    return needed and settings.crawl.official_of(platform) is None
+    pages = bool(here.targets) or settings.crawl.official_of(platform) is None
+    return (pages and here.in_browser(logged_in=logged_in)) or any(target.in_browser for target in here.targets)
 
 
 class CrawlSchedule:
@@ -158,8 +156,9 @@ class CrawlSchedule:
                 names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
                 shops = [p for p in missing if p in SHOPS]
                 way = "".join(f"；{NAMES[p]}也可以设 crawl.{p}.way 为 http，不用浏览器" for p in shops)
-                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}{way}")
-            platforms = [p for p in platforms if p not in missing or p in partly]
+                self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}{way}")
+            asked = [p for p in missing if self._crawl.official_of(p) is not None]
+            platforms = [p for p in platforms if p not in missing or p in partly or p in asked]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.
@@ -365,7 +364,6 @@ def _log(report: RunReport) -> None:
 
 
 __all__ = [
-    "IN_BROWSER",
     "NAMES",
     "CrawlSchedule",
     "LeasedSchedule",

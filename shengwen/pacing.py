@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Engine
 
+from alerts.config import AlertSettings, Span
 from crawlers.budgets import pages_today
 from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, Heat, HeatBook
@@ -22,7 +24,8 @@ LONGER: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``due``: the targets to be read now (empty for an official API); ``go``: whether to start a run now.
+    """``due``: the targets whose pages are to be read now, none where only an official API is asked; ``go``: whether to
+    start a run now.
 
     ``next_at``: when to go where not now, UTC. ``why`` is Chinese.
     """
@@ -43,15 +46,39 @@ def paced(crawl: CrawlSettings, crawl_every: float) -> CrawlSettings:
     return crawl.model_copy(update=changed)
 
 
+def patient(alerts: AlertSettings, crawl: CrawlSettings, crawl_every: float) -> AlertSettings:
+    """The settings with ``query_dropped_after`` at least two of the longest intervals between two looks at a target."""
+    longest = max((here.crawl_every or DEFAULT_BOUNDS)[1] for here in paced(crawl, crawl_every).platforms.values())
+    hours = max(alerts.query_dropped_after.hours or 0, 2 * longest / 3600)
+    return alerts.model_copy(update={"query_dropped_after": Span(hours=hours)})
+
+
 def plan(crawl: CrawlSettings, engine: Engine, platform: Platform, now: datetime, *, forced: bool = False) -> Plan:
-    """What to do about a platform now. ``forced``: all its targets, due or not (a person asked for it)."""
-    here = crawl.of(platform)
+    """What to do about a platform now. ``forced``: all its targets, due or not (a person asked for it).
+
+    An official API is asked first in every run, with whichever pages are due; quiet hours and budgets are for pages.
+    """
     heats = HeatBook(engine, platform).all()
-    if crawl.official_of(platform) is not None:
-        heat = heats.get(OFFICIAL)
-        if forced or heat is None or heat.next_at <= now:
-            return Plan(True, (), now, "现在")
-        return Plan(False, (), heat.next_at, f"官方接口，{_pace(heat)}")
+    pages = _pages(crawl.of(platform), heats, engine, platform, now, forced=forced)
+    if crawl.official_of(platform) is None:
+        return pages
+    heat = heats.get(OFFICIAL)
+    if pages.go or forced or heat is None or heat.next_at <= now:
+        return Plan(True, pages.due if pages.go else (), now, "现在")
+    if crawl.of(platform).targets and pages.next_at < heat.next_at:
+        return pages
+    return Plan(False, (), heat.next_at, f"官方接口，{_pace(heat)}")
+
+
+def _pages(
+    here: PlatformSettings,
+    heats: Mapping[str, Heat],
+    engine: Engine,
+    platform: Platform,
+    now: datetime,
+    *,
+    forced: bool,
+) -> Plan:
     until = quiet_until(quiet_spans(here.quiet_hours), now)
     if until is not None:
         return Plan(False, (), until, f"安静时段，{until.astimezone(BEIJING):%H:%M} 以后继续")

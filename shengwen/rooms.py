@@ -18,6 +18,7 @@ from shengwen.settings import Settings, load_settings, log_settings, secret_path
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from alerts.config import AlertSettings
     from alerts.read import AlertReader
     from alerts.routing import Routing
     from classify.base import Classifier
@@ -138,6 +139,12 @@ class Rooms:
         return routing_from(self.taxonomy)
 
     @cached_property
+    def alert_settings(self) -> AlertSettings:
+        from shengwen.pacing import patient
+
+        return patient(self.settings.alerts, self.settings.crawl, self.settings.schedule.crawl_every)
+
+    @cached_property
     def alerting(self) -> Alerting:
         from shengwen.alerting import Alerting
 
@@ -147,7 +154,7 @@ class Rooms:
     def reader(self) -> AlertReader:
         from alerts.read import AlertReader
 
-        return AlertReader(self.engine)
+        return AlertReader(self.engine, self.alert_settings)
 
     def on_close(self, action: Callable[[], object]) -> None:
         """Call ``action`` when these rooms are closed."""

@@ -58,17 +58,22 @@ class JdSpider(HttpSpider):
         )
         failed: FetchFailed | None = None
         try:
-            with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
-                async for _ in self.walk(lane, trip, first, referer=shop, numbered="page", resumed=True):
-                    pass
-                whole.note(lane)
-            await whole.read(trip)
+            if not self._by_merchant(sku):
+                with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
+                    async for _ in self.walk(lane, trip, first, referer=shop, numbered="page", resumed=True):
+                        pass
+                    whole.note(lane)
+                await whole.read(trip)
         except FetchFailed as error:  # the questions may be well
             failed = error
         if self.here.questions:
             await self._questions(sku, trip, shop)
         if failed is not None:
             raise failed
+
+    def _by_merchant(self, sku: str) -> bool:
+        """Whether the merchant API was given this product: it has said its reviews, in words of its own."""
+        return self.kit.settings.official_of("jd") is not None and sku in self.kit.settings.official.jos.skus
 
     async def _questions(self, sku: str, trip: Trip, shop: str) -> None:
         query = urlencode({"page": "1", "productId": sku})

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from crawlers.config import OFFICIAL as APIS
 from crawlers.config import Platform
+from crawlers.fill import FillTally
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, looked
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
@@ -42,12 +43,28 @@ class Tally:
     pages: int = 0
     missing: int = 0
     """Items that the platform counts and did not give."""
+    fill: FillTally = field(default_factory=FillTally)
+    lacking: set[str] = field(default_factory=set)
+    """What pages lacked although the API promises it."""
     cut_off: tuple[str, ...] = ()
     """See :class:`ingest.coverage.Coverage`."""
     status: Status = "complete"
     signal: str = "ok"
     reason: str = ""
     finished: datetime | None = None
+
+    @property
+    def shortfall(self) -> str:
+        """Why it is not whole, in English; "" when it is."""
+        short = [f"{self.missing} items were counted but not given"] if self.missing else []
+        if self.lacking:
+            short.append(f"the answers lack {', '.join(sorted(self.lacking)[:5])}: the API may have changed")
+        return "; ".join(short)
+
+    def look(self, page: Page) -> None:
+        """Count what one page's records have, and what it lacks."""
+        self.fill.add(page)
+        self.lacking.update(page.missing)
 
     def count(self, taken: Taken) -> None:
         for item in taken.new:
@@ -78,6 +95,7 @@ class Tally:
             reason=self.reason[:500],
             started_at=self.started,
             finished_at=self.finished or self.started,
+            fill=self.fill.fills(),
         )
 
 
@@ -164,7 +182,7 @@ class OfficialApi(ABC):
         except Retryable as error:  # the platform failed after all tries; the next target may be well
             tally.end(self.kit.clock.now(), "failed", reason=str(error))
         else:
-            short = f"{tally.missing} items were counted but not given" if tally.missing else ""
+            short = tally.shortfall
             tally.end(self.kit.clock.now(), "partial" if short else "complete", reason=short)
 
     def _end(self, tallies: Sequence[Tally], status: Status, signal: str, reason: str) -> None:
@@ -206,6 +224,7 @@ class OfficialApi(ABC):
         payload = self.client.ask(call)
         tally.pages += 1
         page = self.parsed(payload)
+        tally.look(page)
         taken = self.kit.pipeline.take(page, payload, query=tally.query, parser=page.endpoint, since=since)
         tally.count(taken)
         return page, taken

@@ -1,12 +1,14 @@
 """Which official APIs are used, with which keys and how much of their quotas.
 
-An API counts as configured when all of its keys are there; its platform is then read through it and no page is opened.
-Secrets never show in a dump or a message, except in a job for the run's own process (:func:`revealed`).
+An API counts as configured when all of its keys are there; it is then asked first, and then the pages of the platform's
+targets are read, where it has any. Secrets never show in a dump or a message, except in a job for the run's own process
+(:func:`revealed`).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +25,7 @@ from pydantic import (
 Api = Literal["jos", "top", "zhihu", "douyin"]
 
 _REVEAL: Final = "secrets"
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 revealed: Final[dict[str, Any]] = {_REVEAL: True}
 """Serialization context that writes secrets out: for the file, readable by its owner only, that a run is given."""
@@ -47,8 +50,15 @@ def _phrase(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    if not value.startswith(("https://", "http://127.0.0.1:", "http://localhost:", "http://[::1]:")):
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in ("https", "http") or (parts.scheme == "http" and parts.hostname not in _HERE):
         raise ValueError("应为 https:// 开头的地址（密钥不走明文，本机除外）")
+    if "@" in parts.netloc or "\\" in value:
+        raise ValueError("地址里不要写用户名和密码")
     return value.rstrip("/")
 
 
@@ -121,7 +131,10 @@ class WindowedSettings(ApiSettings):
 
 
 class JosSettings(WindowedSettings):
-    """JD's merchant API: the reviews of one's own shop (京东商家开放平台)."""
+    """JD's merchant API: the reviews of one's own shop (京东商家开放平台).
+
+    ``skus``: only these; of a target that is among them the pages are read for questions alone.
+    """
 
     NEEDED: ClassVar[tuple[str, ...]] = ("app_key", "app_secret", "access_token")
 

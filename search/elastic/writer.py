@@ -25,6 +25,7 @@ from elasticsearch import Elasticsearch
 
 from ingest.analysis import ClassifiedMention, classified
 from ingest.errors import Poison, Retryable
+from ingest.precision import dated
 from search.base import Delivery, Outcome
 from search.elastic.client import Elastic, TooLarge, chunks, mapped
 from search.elastic.document import State, body, key_of, state_from
@@ -286,11 +287,14 @@ def _deliver(delivery: Delivery, state: State) -> tuple[Outcome, bool]:
         state.hold(mention)
         outcome = "indexed"
     else:
-        newer = mention.revision.number > state.number
-        outcome = "revised" if newer and mention.revision.hash != state.hash else "duplicate"
-        if newer:
+        newer = mention.revision.number - state.number
+        outcome = "revised" if newer > 0 and mention.revision.hash != state.hash else "duplicate"
+        if newer > 0:
             state.number, state.hash = mention.revision.number, mention.revision.hash
-            state.hold(mention)
+            state.hold(dated(mention, state.held()))
+            changed = True
+        elif newer < 0 and (redated := dated(state.held(), mention)) is not state.held():
+            state.hold(redated)
             changed = True
         if first_time and outcome == "duplicate":
             state.copies += 1

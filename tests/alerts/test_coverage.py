@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from alerts.config import load_settings as load_alert_settings
 from alerts.coverage import CoverageStore, completeness, cut_off_in
 from alerts.read import AlertReader
 from ingest.coverage import Coverage
-from tests.alerts.conftest import Room
+from tests.alerts.conftest import Room, burst
 from tests.alerts.helpers import NOW
 
 
@@ -99,6 +100,47 @@ def test_a_tick_reads_completeness_by_itself(room: Room, store: CoverageStore) -
     room.past(weeks=1)
     store.absorb([crawl("stopped")])
     assert room.tick().unknown == 1
+
+
+def test_a_crawl_that_failed_before_its_first_target_is_answered_by_any_later_one(
+    room: Room, store: CoverageStore
+) -> None:
+    store.absorb([crawl("failed", query="", hours_ago=24 * 14, reason="chromium is missing")])
+    assert shares(room) == {"jd": 0.0}
+    store.absorb([crawl("complete", query="sku=1", hours_ago=24 * day + 0.1) for day in range(14)])
+    assert shares(room) == {"jd": 1.0}
+    store.absorb([crawl("failed", query="", hours_ago=0.05, reason="chromium is missing")])
+    (source,) = room.read.sources(NOW)
+    assert (source.state, source.reason) == ("partial", "chromium is missing")
+
+
+def test_a_target_that_was_taken_away_counts_no_more(room: Room, store: CoverageStore) -> None:
+    store.absorb([crawl("failed", query="sku=2", hours_ago=24 * 7 + 1), crawl("complete", query="sku=1")])
+    assert shares(room) == {"jd": 1.0}
+    (source,) = room.read.sources(NOW)
+    assert (source.state, [one.query for one in source.queries]) == ("ok", ["sku=1"])
+
+
+def test_a_target_that_is_looked_at_rarely_counts(room: Room, store: CoverageStore) -> None:
+    store.absorb([crawl("failed", query="sku=2", hours_ago=24 * 6), crawl("complete", query="sku=1")])
+    assert shares(room) == {"jd": 0.5}
+    room.settings = load_alert_settings({"query_dropped_after": "5d"})
+    assert shares(room) == {"jd": 1.0}
+
+
+def test_a_source_whose_last_crawls_are_all_old_keeps_them(room: Room, store: CoverageStore) -> None:
+    store.absorb([crawl(hours_ago=24 * 30), crawl("stopped", query="散热器", hours_ago=24 * 31)])
+    (source,) = room.read.sources(NOW)
+    assert (source.state, len(source.queries)) == ("silent", 2)
+
+
+def test_an_early_failure_does_not_hide_a_fire_two_weeks_later(room: Room, store: CoverageStore) -> None:
+    room.past()
+    store.absorb([crawl("failed", query="", hours_ago=24 * 14)])
+    store.absorb([crawl("complete", query="sku=1")])
+    room.absorb(*burst(9, intent="other"))
+    room.tick()
+    assert [alert.kind for alert in room.read.open_alerts()] == ["spike"]
 
 
 def test_what_a_search_did_not_show_is_told_beside_why_it_is_not_whole(room: Room, store: CoverageStore) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from alerts.config import AlertSettings
 from alerts.facts import FactStore, fact_of, parts_of
@@ -254,3 +254,58 @@ def test_a_text_of_unknown_age_that_was_edited_now_opens_a_ticket_and_is_no_news
     assert pending(timedelta(hours=1))
     assert not pending(timedelta(days=400))
     assert not pending(None)
+
+
+def _rough(of: Any, *, precision: str, at: Any, captured: Any, text: str | None = None) -> Any:
+    """A newer revision, read where the time is shown roughly or not at all."""
+    made = mention(of.id.rpartition(":")[2], at=at, captured=captured, text=text or of.text, author=of.author.key)
+    return made.model_copy(update={"created_precision": precision})
+
+
+def _fact(room: Any) -> Any:
+    with room.db.connect() as connection:
+        return connection.execute(select(table(Fact))).one()
+
+
+def test_a_precise_time_is_kept_and_a_rough_one_replaced_in_any_order(room: Room) -> None:
+    precise = mention("1", at=NOW - timedelta(days=3), text=WORDS)
+    rough = _rough(precise, precision="day", at=NOW, captured=NOW, text=WORDS + "，真的")
+    room.absorb(precise)
+    before = cells(room)
+    room.absorb(rough)
+    assert (cells(room), _fact(room).created_at) == (before, precise.created_at)
+    assert _fact(room).revision == rough.revision.number
+    room.facts.absorb([(rough, None), (precise, None)])
+    assert cells(room) == before
+
+    other = mention("2", at=NOW - timedelta(days=3), text=WORDS, product="K9")
+    coarse = _rough(other, precision="month", at=NOW, captured=NOW).model_copy(update={"product": other.product})
+    room.absorb(coarse)
+    room.absorb(other)  # the older revision knows it better
+    with room.db.connect() as connection:
+        facts = {row.mention_id: row for row in connection.execute(select(table(Fact)))}
+    assert facts[other.id].created_at == facts[other.id].spoken_at == other.created_at
+    assert facts[other.id].bucket == facts[precise.id].bucket
+    assert facts[other.id].revision == coarse.revision.number
+    assert all(cell[1] >= 0 for cell in cells(room).values())
+    assert {bucket for _, bucket in cells(room)} == {facts[precise.id].bucket}
+
+
+def test_the_same_undated_words_read_again_stay_where_they_were_counted(room: Room) -> None:
+    first = mention("1", at=NOW - timedelta(days=3), captured=NOW - timedelta(days=3), text=WORDS)
+    first = first.model_copy(update={"created_precision": "day"})
+    room.absorb(first)
+    before = cells(room)
+    room.absorb(_rough(first, precision="day", at=NOW, captured=NOW))
+    assert (cells(room), _fact(room).bucket) == (before, fact_of(first, None, AlertSettings())["bucket"])
+
+
+def test_a_fact_of_an_older_version_takes_the_newer_time(room: Room) -> None:
+    first = mention("1", at=NOW - timedelta(days=3), text=WORDS)
+    room.absorb(first)
+    with room.db.begin() as connection:
+        connection.execute(update(table(Fact)).values(content=first.revision.hash))
+    newer = mention("1", at=NOW - timedelta(days=2), captured=NOW, text=WORDS)
+    assert room.facts.correct([first]) == 1
+    room.absorb(newer)
+    assert _fact(room).created_at == newer.created_at

@@ -181,6 +181,29 @@ class IndexSuite:
         assert ids(index, "现在热了 追加好评") == [new.id]
         assert ids(index, "一开始") == []
 
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    @pytest.mark.parametrize("text", ["漏水", "漏水，换过阀门"])
+    def test_a_rough_time_never_replaces_a_precise_one(self, index: Index, order: tuple[int, int], text: str) -> None:
+        """Tmall's old list has seconds, its new one says "2个月前"."""
+        precise = a_classified(native_id=121, source="tmall", text="漏水")
+        rough = later(
+            precise,
+            source="tmall",
+            text=text,
+            created_at=CAPTURED - timedelta(days=60),
+            created_precision="month",
+            likes=5,
+        )
+        for place in order:
+            index.apply(deliver([(precise, rough)[place]], first=place if order == (0, 1) else 1 - place))
+        hit = index.get(precise.id)
+        assert hit is not None
+        assert (hit.mention.text, hit.mention.likes) == (text, 5)
+        assert (hit.mention.created_at, hit.mention.created_precision) == (precise.created_at, "second")
+        assert hit.mention.revision == rough.revision
+        day = precise.created_at.astimezone(BEIJING).date().isoformat()
+        assert list(index.summary(q("")).by_day) == [day]
+
     def test_a_revision_takes_the_old_words_with_it(self, index: Index) -> None:
         old = a_classified(native_id=1, text="阀门漏水", likes=1, tags=("产品质量/漏水渗水",))
         new = later(old, text="已换新阀门", likes=9, tags=("客服售后/维修",))

@@ -193,8 +193,23 @@ def _stops() -> Iterator[Fault]:
     yield stop("redirect_circle", _circle)
     yield stop("redirect_away", _said(b"", status=302, Location="https://example.com/ads"))
     yield stop("not_modified", _said(b"", status=304))
-    for status in (400, 403, 429, 500, 502, 503):
+    for status in (400, 403, 429):
         yield stop(f"http_{status}", _said(b"", status=status))
+
+
+def _failing_servers() -> Iterator[Fault]:
+    """A gateway's trouble is nobody's refusal: the page is lost for this run, and no person is called."""
+    gateway = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
+    for status, body in ((500, b""), (502, gateway.encode()), (503, b"upstream error"), (504, b"")):
+        yield Fault(f"http_{status}", "hole", f"http_{status}", _everywhere(_said(body, "text/html", status)))
+    later = _said(b"", status=503, Retry_After="3600")
+    yield Fault("http_503_later", "hole", "http_503", _everywhere(later))
+    yield Fault("http_502_once", "all", "complete", _everywhere(once(_said(gateway, "text/html", 502))))
+
+
+def _everywhere(spoil: Spoil) -> Callable[[Course], Spoil]:
+    """The same for every list."""
+    return lambda _: spoil
 
 
 # -- data, but not as they should be --------------------------------------------------------------------------------
@@ -359,4 +374,4 @@ def _marked(good: Answered) -> bytes:
     return mark + good.body
 
 
-FAULTS: tuple[Fault, ...] = (*_transport(), *_stops(), *_content())
+FAULTS: tuple[Fault, ...] = (*_transport(), *_failing_servers(), *_stops(), *_content())

@@ -22,7 +22,7 @@ from crawlers.launch import run_spider
 from crawlers.ledger import Ledger
 from crawlers.official.api import OfficialApi
 from crawlers.official.client import Client, retry_after
-from crawlers.official.config import OfficialSettings
+from crawlers.official.config import OfficialSettings, TopSettings
 from crawlers.official.douyin import Douyin
 from crawlers.official.jos import Jos
 from crawlers.official.signing import sign
@@ -41,6 +41,7 @@ from ingest.privacy import Privacy
 from ingest.state import Base, make_engine
 from tests.alerts.receivers import Got, Receiver, Reply, receiver
 from tests.crawlers.official import Fake, FakeDouyin, FakeJos, FakeTop, FakeZhihu, Said
+from tests.crawlers.replica import running_replica
 
 NOW = datetime(2026, 3, 4, 6, 20, tzinfo=UTC)
 FAST = {"requests_per_minute": 6000, "timeout": 5}
@@ -512,8 +513,21 @@ def test_keys_are_all_or_none_and_secrets_show_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"official.jos.*还缺 app_secret、access_token") as caught:
         load_settings(Home(tmp_path), crawl={"official": {"jos": {"app_key": "k-123456"}}})
     assert "k-123456" not in str(caught.value)
-    with pytest.raises(ConfigError, match=r"official\.top\.url"):
-        load_settings(Home(tmp_path), crawl={"official": {"top": {"url": "http://relay.example/top"}}})
+    for elsewhere in (
+        "http://relay.example/top",
+        "http://localhost:80@evil.example/",
+        "http://127.0.0.1:80@evil.example/",
+        "http://localhost.evil.example/",
+        "https://user:word@relay.example/",
+        "https://",
+        "ftp://localhost/",
+        "http://[::1",
+    ):
+        with pytest.raises(ConfigError, match=r"official\.top\.url") as caught:
+            load_settings(Home(tmp_path), crawl={"official": {"top": {"url": elsewhere}}})
+        assert "word" not in str(caught.value)
+    for good in ("https://relay.example/top", "http://localhost:8080/x", "http://[::1]:9/", "http://127.0.0.1:9"):
+        assert TopSettings(url=good).url == good.rstrip("/")
     crawl = CrawlSettings.model_validate({"official": {"zhihu": {"access_secret": "hush-hush", "keywords": ["暖气"]}}})
     assert crawl.official_of("zhihu") == "zhihu"
     assert crawl.official_of("jd") is None
@@ -568,7 +582,7 @@ def test_a_job_carries_the_secrets_only_when_asked_to(tmp_path: Path) -> None:
     assert isinstance(job.crawl.official, OfficialSettings)
 
 
-def test_a_configured_api_is_read_by_the_same_child_process_instead_of_pages(tmp_path: Path) -> None:
+def test_a_configured_api_is_read_by_the_same_child_process_and_no_page_without_targets(tmp_path: Path) -> None:
     clock: Clock = SystemClock()
     said = reviews(60, every=timedelta(hours=5), until=clock.now())
     with receiver(FakeJos(clock, said=said)) as server:
@@ -583,6 +597,72 @@ def test_a_configured_api_is_read_by_the_same_child_process_instead_of_pages(tmp
     with SqliteLog(tmp_path / "log.db") as log:
         streamed = [orjson.loads(record.value)["id"] for record in log.read(Topics.COLLECTED, 0, 0, 1000)]
     assert Counter(streamed) == Counter({f"jd:review:{one.id}": 1 for one in said})
+
+
+def test_the_api_comes_first_and_then_the_pages_of_what_it_does_not_give(tmp_path: Path) -> None:
+    """One's own product: reviews by JOS, questions from the page. A rival's: both from the page."""
+    clock: Clock = SystemClock()
+    said = reviews(20, every=timedelta(hours=5), until=clock.now())
+    with running_replica() as replica, receiver(FakeJos(clock, said=said)) as server:
+        here = replica.settings("jd")
+        own, rival = here["targets"][0]["sku"], here["targets"][1]["sku"]
+        here |= {"pause": [0, 0], "targets": here["targets"][:2]}
+        crawl = CrawlSettings.model_validate({"jd": here, "official": {"jos": FAST | jos_keys(server, skus=[own])}})
+        job = job_in(tmp_path).model_copy(update={"crawl": crawl})
+        report = run_spider("jd", job, 300)
+        assert report.report is not None, report.log_tail
+        assert (report.status, report.exit_code) == ("complete", 0)
+        assert [record.query for record in report.report.coverage] == [own, f"sku={own}", f"sku={rival}"]
+    with SqliteLog(tmp_path / "log.db") as log:
+        streamed = [mention_from_json(record.value) for record in log.read(Topics.COLLECTED, 0, 0, 100_000)]
+    products: dict[str, set[str]] = {}
+    for mention in streamed:
+        if mention.raw.parser == "jd.getVenderCommentsForJos":
+            continue
+        page = (mention.raw.url or "").partition("roductId=")[2].partition("&")[0]
+        products.setdefault(mention.kind, set()).add(page)
+    assert products["review"] == {rival}
+    assert products["question"] == {own, rival}
+    assert {f"jd:review:{one.id}" for one in said} <= {mention.id for mention in streamed}
+    why = {line.fields["why"] for line in read_audit(tmp_path / "audit", ["jd"], clock.now() - timedelta(days=1))}
+    assert {"official_api", "robots_allowed"} <= why
+
+
+def test_a_refused_api_leaves_the_pages_alone(tmp_path: Path) -> None:
+    clock: Clock = SystemClock()
+    with receiver(FakeJos(clock)) as server:
+        crawl = {"targets": [{"sku": "1"}], "bases": {"club.jd.com": server.url}}
+        job = job_in(tmp_path, jos=FAST | jos_keys(server, access_token="old"))
+        settings = CrawlSettings.model_validate({"jd": crawl, "official": job.crawl.official})
+        report = run("jd", job.model_copy(update={"crawl": settings}))
+        assert (report.status, len(report.coverage)) == ("stopped", 1)
+        assert not [got for got in server.got if "productPageComments" in got.path]
+
+
+def test_what_records_lack_is_counted_and_told(tmp_path: Path) -> None:
+    """A platform that drops a field breaks nothing; only its share of records falls."""
+    with world(tmp_path, "jos", FakeJos, said=reviews(6, every=timedelta(days=1))) as (home, fake, server):
+        assert home.run(**jos_keys(server)).status == "complete"
+        (fill,) = home.coverage()[0].fill
+        assert (fill.endpoint, fill.records, fill.fields["rating"]) == (
+            "jd.getVenderCommentsForJos",
+            fill.fields["text"],
+            fill.records,
+        )
+    (tmp_path / "top").mkdir()
+    with world(tmp_path / "top", "top", FakeTop, said=reviews(3, every=timedelta(days=1))) as (home, fake, server):
+        answer = fake.answer
+
+        def short(got: Got) -> Reply:
+            body: Any = answer(got).body
+            body["traderates_get_response"].pop("has_next")
+            return Reply(body)
+
+        fake.trouble = short
+        done = home.run(**top_keys(server))
+        assert (done.status, "has_next" in done.reason) == ("partial", True)
+        (fill,) = home.coverage()[0].fill
+        assert list(fill.lacking.values()) == [fill.records]
 
 
 def test_sigterm_ends_an_api_run_cleanly(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from alerts.config import AlertSettings
+from alerts.facts import fact_of
 from crawlers.ledger import Ledger, ListState, Seen
 from crawlers.payload import Page, Payload, Problem
 from crawlers.pipeline import DEAD_IN_ROW, Pipeline, Taken, stored_url
 from crawlers.trip import ListPass
+from ingest.analysis import classified
 from ingest.clock import ManualClock
 from ingest.dead_letters import DeadLetters
 from ingest.draft import Draft
@@ -23,7 +26,7 @@ from ingest.mention import Raw, mention_from_json
 from ingest.privacy import Privacy
 from ingest.relevance import Brand
 from ingest.state import Base, make_engine
-from tests.factories import CAPTURED, a_draft
+from tests.factories import CAPTURED, a_classified, a_draft
 
 
 class Crash(BaseException):
@@ -105,6 +108,35 @@ def test_known_and_unchanged_is_not_streamed_again(
     assert take(later, a_page(a_draft(native_id=1, text="追评：坏了"))) == ["jd:review:1"]
     later.flush()
     assert streamed(log) == ["jd:review:1"] * 2
+
+
+def test_undated_items_are_news_only_in_a_list_that_was_read_to_its_end_before(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    """The first look at a product's questions finds those of all its years."""
+
+    def question(number: int, text: str) -> Draft:
+        return a_draft(native_id=number, kind="question", text=text, created_at=None)
+
+    def look(*drafts: Draft) -> dict[str, tuple[str, bool]]:
+        pipeline = a_pipeline(log, engine, privacy, clock)
+        since = pipeline._ledger.list_state("questions:1")
+        before = len(log.read(Topics.COLLECTED, 0, 0, 1000))
+        pipeline.take(a_page(*drafts), a_payload(), query="sku=1", parser="jd.test", since=since)
+        pipeline.flush()
+        pipeline._ledger.settle("questions:1", None, full=True)
+        found = {}
+        for record in log.read(Topics.COLLECTED, 0, before, 1000):
+            mention = mention_from_json(record.value)
+            analysis = a_classified("negative", intent="complaint", severity=7.0).analysis
+            fact = fact_of(classified(mention, analysis), None, AlertSettings())
+            found[mention.id] = (mention.created_precision, bool(fact["pending"]))
+        return found
+
+    old, new = question(1, "买了三年，漏水"), question(2, "刚装上就漏水")
+    assert look(old) == {"jd:question:1": ("month", False)}
+    assert look(old, new) == {"jd:question:2": ("day", True)}
+    assert look(question(1, "买了三年，漏水，补充"), new) == {"jd:question:1": ("month", False)}
 
 
 def test_a_stub_is_looked_up_but_never_streamed(

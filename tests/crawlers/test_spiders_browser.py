@@ -67,6 +67,7 @@ def test_every_refusal_stops_the_browser_at_once_and_what_is_gone_does_not(
     keywords = replica.keywords(platform)[1:]
     home.configure(**{platform: replica.settings(platform, keywords, timeout=2, pages_per_run=999)})
     meant = replica.demo.switches.names(platform)
+    del meant["server_error"]  # a gateway's trouble is nobody's refusal
     refusals = [name for name, signals in meant.items() if not {"ok", "empty", "gone"} & set(signals)]
     runs = home.refused(platform, replica.demo.base_url, [*refusals, gone], one_browser=True)
     assert [run["answer"] for run in runs] == [*refusals, gone]

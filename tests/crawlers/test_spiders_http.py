@@ -89,6 +89,10 @@ def test_every_refusal_stops_the_platform_at_once_and_is_told_once(
     assert len(runs) >= 12
     for run in runs:
         meant = set(switches.names(platform)[run["answer"]])
+        if run["answer"] == "server_error":  # a gateway's trouble is nobody's refusal: the next run tries again
+            assert run["status"] in ("failed", "partial"), run
+            assert ("http_503" in run["reason"], run["needs_person"]) == (True, False), run
+            continue
         if run["status"] != "stopped":
             assert {"ok", "empty", "gone"} & meant, run
             assert not run["needs_person"]

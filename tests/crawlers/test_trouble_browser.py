@@ -248,6 +248,7 @@ def troubles(platform: Platform) -> list[Trouble]:
     made = [
         hole("comments_half_body", comments, "half_body", fewer),
         hole("comments_gzip_bomb", comments, "gzip_bomb", fewer, "too_large|capture_"),
+        hole("comments_http_502", comments, "http_502", fewer, "http_502"),
         hole("search_reset", search, "reset", without_later_posts, "search: "),
         Trouble("replies_half_body", _not_first_sub_page, cut_replies, without_later_replies, "capture_|stalled"),
         Trouble("comments_in_a_circle", at(every_comments), circle, fewer, "partial|complete"),

@@ -168,6 +168,7 @@ def test_a_session_that_ends_is_noticed_and_told_once(home: Home, session: str) 
 def test_every_refusal_of_the_search_stops_at_once(world: World, home: Home) -> None:
     meant = world.demo.switches.names("zhihu")
     in_state = {"login_ssr", "blocked_antispider"}  # marks in a question's page
+    del meant["server_error"]  # a gateway's trouble is nobody's refusal
     refusals = [name for name, signals in meant.items() if not {"ok", "empty", "gone"} & set(signals)]
     with running_replica() as replica:
         base_url = replica.demo.base_url

@@ -316,9 +316,13 @@ def test_a_sealed_draft_keeps_what_was_read(privacy: Privacy) -> None:
     assert mention_from_json(mention.to_json()) == mention
 
 
-def test_a_record_without_a_time_is_dated_by_its_capture(privacy: Privacy) -> None:
+def test_a_record_without_a_time_is_dated_by_its_capture_and_no_news_unless_known_to_be(privacy: Privacy) -> None:
     mention = privacy.seal(a_draft(created_at=None), a_raw())
+    assert (mention.created_at, mention.created_precision) == (CAPTURED, "month")
+    mention = privacy.seal(a_draft(created_at=None), a_raw(), undated="day")
     assert (mention.created_at, mention.created_precision) == (CAPTURED, "day")
+    mention = privacy.seal(a_draft(created_precision="minute"), a_raw(), undated="day")
+    assert mention.created_precision == "minute"
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [

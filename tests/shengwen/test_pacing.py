@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from alerts.config import AlertSettings, Span
 from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings
 from crawlers.heat import OFFICIAL, Heat, HeatBook, looked
@@ -19,7 +20,7 @@ from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
 from shengwen.crawling import CrawlSchedule, job_of
 from shengwen.home import Home
-from shengwen.pacing import paced, plan
+from shengwen.pacing import paced, patient, plan
 from shengwen.rooms import Rooms
 from shengwen.settings import load_settings
 from tests.processes import wait_until
@@ -78,6 +79,23 @@ def test_an_official_api_is_one_target_and_knows_no_quiet_hours(engine: Engine) 
     found = plan(crawl, engine, "jd", NOON)
     assert (found.go, found.next_at) == (False, NOON + HOUR)
     assert "官方接口" in found.why
+
+
+def test_pages_beside_an_official_api_keep_their_own_pace_and_quiet_hours(engine: Engine) -> None:
+    keys = {"app_key": "k", "app_secret": "s", "access_token": "t"}
+    here = {"targets": [{"sku": "1"}, {"sku": "2"}], "quiet_hours": ["13:30-15:00"]}
+    crawl = paced(CrawlSettings.model_validate({"jd": here, "official": {"jos": keys}}), 1800)
+    first, second = crawl.jd.targets
+    assert plan(crawl, engine, "jd", NOON).due == (first, second)
+    book = HeatBook(engine, "jd")
+    book.keep(OFFICIAL, Heat(0.0, NOON, 3600, NOON + HOUR))
+    book.keep(first.key, Heat(0.0, NOON, 1800, NOON + 0.5 * HOUR))
+    book.keep(second.key, Heat(0.0, NOON, 4 * 3600, NOON + 4 * HOUR))
+    found = plan(crawl, engine, "jd", NOON)
+    assert (found.go, found.next_at) == (False, NOON + 0.5 * HOUR)
+    assert plan(crawl, engine, "jd", NOON + 0.5 * HOUR).due == (first,)
+    quiet = plan(crawl, engine, "jd", NOON + 2 * HOUR)  # 14:00 in Beijing: the API alone
+    assert (quiet.go, quiet.due) == (True, ())
 
 
 def test_hot_goes_often_cold_rarely_and_none_starves(engine: Engine) -> None:
@@ -143,6 +161,12 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
             assert runs[1] == ["1", "2"]
         finally:
             schedule.stop()
+
+
+@pytest.mark.parametrize(("longest", "hours"), [(6 * 3600.0, 168), (10 * 86_400.0, 480)])
+def test_a_target_is_not_given_up_before_its_next_look(longest: float, hours: float) -> None:
+    crawl = CrawlSettings.model_validate({"jd": {"crawl_every": [3600, longest]}})
+    assert patient(AlertSettings(), crawl, 3600).query_dropped_after == Span(hours=hours)
 
 
 def test_a_search_is_split_by_the_words_that_are_set_or_else_by_the_brands_products(tmp_path: Any) -> None:
