@@ -185,6 +185,23 @@ def test_personal_data_is_masked_before_the_log(tmp_path: Path, log: SqliteLog) 
     assert collected(log)[0].author.key
 
 
+def test_personal_data_beside_the_text_is_masked_in_a_file_as_well(tmp_path: Path, log: SqliteLog) -> None:
+    where = "广东省深圳市南山区科技路12号3栋502室 13812345678"
+    file = tmp_path / "a.csv"
+    file.write_text(
+        "评价ID,评价内容,地区,商品名称,规格,链接\n"
+        f"1,漏水,{where},取暖器,收货地址：{where},https://s.example/r?id=7&phone=13812345678&token=SECRET\n"
+        "2,不热,美国,取暖器,白色,javascript:alert(1)\n",
+        encoding="utf-8",
+    )
+    run(file, log)
+    first, second = collected(log)
+    assert (first.region, first.url) == ("广东", "https://s.example/r?id=7")
+    line = first.to_json().decode()
+    assert not [private for private in ("深圳", "科技路", "502", "13812345678", "SECRET") if private in line]
+    assert (second.text, second.region, second.url) == ("不热", None, None)
+
+
 def test_texts_without_ids_are_one_mention_when_they_are_the_same(tmp_path: Path, log: SqliteLog) -> None:
     file = tmp_path / "a.txt"
     file.write_text("很好\n很好\n不好\n", encoding="utf-8")

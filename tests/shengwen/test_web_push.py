@@ -116,6 +116,21 @@ def test_every_item_has_its_own_answer_in_order(world: World, token: str) -> Non
     assert (first.text, second.text, first.id == second.id) == ("漏水，电话[电话]", "又漏水了", True)
 
 
+def test_personal_data_beside_the_text_is_masked_as_well(world: World, token: str) -> None:
+    where = "广东省深圳市南山区科技路12号3栋502室 13812345678"
+    item = {
+        "text": "不热",
+        "region": where,
+        "product": {"id": "P1", "name": "取暖器", "spec": f"收货地址：{where}"},
+        "url": "https://shop.example/r/1?phone=13812345678&token=SECRET&page=2",
+    }
+    assert push(world, token, [item]).json()["accepted"] == 1
+    (mention,) = streamed(world)
+    assert (mention.region, mention.url) == ("广东", "https://shop.example/r/1?page=2")
+    line = mention.to_json().decode()
+    assert not [private for private in ("深圳", "科技路", "502", "13812345678", "SECRET") if private in line]
+
+
 def test_pushing_again_changes_nothing_with_an_id_or_without(world: World, token: str) -> None:
     items = [{"id": "a", "text": "不热"}, {"text": "师傅没来", "created_at": "2026-03-01 09:00", "author": "1"}]
     assert push(world, token, items).json()["accepted"] == 2
