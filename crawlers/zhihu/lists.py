@@ -128,7 +128,12 @@ def ssr_page(answer: Answer) -> Page:
     if any(shown["needForceLogin"].value is True for shown in state.at("question.answers").values()):
         reason = "the page shows no more without a login (needForceLogin)"
         return Page(
-            endpoint=PAGE, signal="login_required", reason=reason, mentions=page.mentions, problems=page.problems
+            endpoint=PAGE,
+            signal="login_required",
+            reason=reason,
+            mentions=page.mentions,
+            problems=page.problems,
+            more_problems=page.more_problems,
         )
     return page
 
