@@ -115,7 +115,8 @@ class _Row:
     def count(self, field: str) -> Count:
         value = self.cell(field)
         found = read_count(value)
-        self.left_out[field] += value is not None and found.value is None
+        if value is not None and found.value is None:
+            self.left_out[field] += 1
         return found
 
     def answered(self, *, alone: bool) -> Stars:
@@ -134,7 +135,8 @@ class _Row:
     def url(self) -> str | None:
         value = self.words("url")
         kept = public_url(value)
-        self.left_out["url"] += value is not None and kept is None
+        if value is not None and kept is None:
+            self.left_out["url"] += 1
         return kept
 
     def exact(self, field: str) -> str | None:
