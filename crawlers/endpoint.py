@@ -25,6 +25,12 @@ MAX_REQUEST: Final = 200_000
 SAMPLE: Final = 3
 """So many records without a key that all of them should have: the platform has renamed it."""
 
+MAX_PROBLEMS: Final = 100
+"""So many broken records of a page are told one by one; the others are counted."""
+
+MAX_RECORDS: Final = 20_000
+"""No page shows as many records; what an answer holds beyond them is counted as broken, and not read."""
+
 _NESTED: Final = ("body", "data", "360buy_param_json", "params")
 """Parameters whose value is JSON text with the real parameters inside (api.m.jd.com, mtop, the merchant APIs)."""
 
@@ -116,25 +122,36 @@ class Harvest:
     drafts: list[Draft] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    more_problems: int = 0
+    _read: int = 0
     _seen: set[tuple[str, object]] = field(default_factory=set)
 
     def add(self, record: Reader, build: Callable[[Reader], Draft | None]) -> Draft | None:
         """Build one record; one that breaks becomes a Problem and its neighbours stay. None when it gave nothing."""
+        self._read += 1
+        if self._read > MAX_RECORDS:
+            self.more_problems += 1
+            return None
         try:
             draft = build(record.record())
         except PayloadError as error:
-            reason = str(error).removeprefix(f"{error.field}: ")
-            self.problems.append(Problem(error.field or record.path, reason, record.raw()))
+            self._broke(error.field or record.path, str(error).removeprefix(f"{error.field}: "), record)
             return None
         except ValidationError as error:
             poison = poison_from(error)
-            self.problems.append(Problem(f"{record.path}.{poison.field}", str(poison), record.raw()))
+            self._broke(f"{record.path}.{poison.field}", str(poison), record)
             return None
         if draft is None or (draft.kind, draft.native_id) in self._seen:
             return draft
         self._seen.add((draft.kind, draft.native_id))
         self.drafts.append(draft)
         return draft
+
+    def _broke(self, path: str, reason: str, record: Reader) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(path, reason, record.raw()))
+        else:
+            self.more_problems += 1
 
     def add_all(self, records: Iterable[Reader], build: Callable[[Reader], Draft | None]) -> None:
         for record in records:
@@ -178,6 +195,7 @@ class Harvest:
             reason=outcome.reason,
             mentions=tuple(self.drafts),
             problems=tuple(self.problems),
+            more_problems=self.more_problems,
             missing=tuple(self.missing),
             next=more,
             total=total,

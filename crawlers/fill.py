@@ -47,7 +47,7 @@ def fill_of(page: Page) -> Fill | None:
     return Fill(
         endpoint=page.endpoint,
         records=records,
-        broken=len(page.problems),
+        broken=page.broken,
         fields={name: sum(map(has, page.mentions)) for name, has in FIELDS.items()} if records else {},
         lacking=dict.fromkeys(page.missing, records) if records else {},
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from crawlers.parse import walled
 from crawlers.payload import Payload
+from ingest.clock import BEIJING
 from ingest.errors import UserError
 
 MAX_BYTES: Final = 1 << 30
@@ -36,9 +38,11 @@ def platform_of(url: str) -> str | None:
     return HOSTS.get(".".join(host.rsplit(".", 2)[-2:]))
 
 
-def har_payloads(path: Path) -> Iterator[tuple[str, Payload]]:
-    """(platform, payload) of each answer of a known platform that has a body, in the file's order.
+def har_payloads(path: Path, now: datetime) -> Iterator[tuple[str, Payload]]:
+    """(platform, payload) of each answer of a known platform that has a body or is a wall, in the file's order.
 
+    ``now`` bounds when an answer was captured: the capture numbers revisions, and one from a clock that is ahead would
+    make every later one older. A time without a zone is Beijing's.
     Raises UserError for a file that is no HAR; a single broken entry is passed over, as browsers write such.
     """
     try:
@@ -53,34 +57,49 @@ def har_payloads(path: Path) -> Iterator[tuple[str, Payload]]:
     if not isinstance(entries, list):
         raise UserError(f"{path.name} 不是有效的 HAR 文件（log.entries 不是列表）")
     for entry in entries:
-        found = _payload(entry)
+        found = _payload(entry, now)
         if found is not None:
             yield found
 
 
-def _payload(entry: Any) -> tuple[str, Payload] | None:
+def _payload(entry: Any, now: datetime) -> tuple[str, Payload] | None:
     try:
         request, response = entry["request"], entry["response"]
         url = str(request["url"])
         platform = platform_of(url)
         content = response["content"]
         text = content.get("text")
-        if platform is None or not isinstance(text, str):
+        if platform is None or request.get("method") in ("OPTIONS", "HEAD"):
             return None
+        saved = isinstance(text, str)
+        text = text if saved else ""
         encoded = content.get("encoding") == "base64"
         body = base64.b64decode(text, validate=True) if encoded else text.encode("utf-8", "replace")
         headers = {str(h["name"]).lower(): str(h["value"]) for h in response.get("headers", ())}
         if not encoded:
             headers["content-type"] = f"{str(content.get('mimeType', '')).split(';')[0]}; charset=utf-8"
         posted = (request.get("postData") or {}).get("text") or ""
-        return platform, Payload(
+        payload = Payload(
             url=url,
             status=int(response["status"]),
             headers=headers,
             body=body,
-            captured_at=datetime.fromisoformat(str(entry["startedDateTime"])).astimezone(UTC),
+            captured_at=min(_started(entry), now),
             final_url=str(response.get("redirectURL") or "") or None,
             request_body=str(posted).encode("utf-8", "replace"),
         )
+        return (platform, payload) if saved or _told_without_body(platform, payload, content) else None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error):
         return None
+
+
+def _started(entry: Any) -> datetime:
+    started = datetime.fromisoformat(str(entry["startedDateTime"]))
+    return (started if started.tzinfo else started.replace(tzinfo=BEIJING)).astimezone(UTC)
+
+
+def _told_without_body(platform: str, payload: Payload, content: Any) -> bool:
+    """Browsers save no text for an empty answer, and none for one that they held no longer: only the first says what
+    it is by its body, both may by status and headers."""
+    size = content.get("size")
+    return walled(platform, payload) or (payload.status == 200 and isinstance(size, int) and size <= 0)

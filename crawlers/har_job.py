@@ -14,7 +14,7 @@ import orjson
 
 from crawlers.fill import FillTally
 from crawlers.har import har_payloads
-from crawlers.parse import parse
+from crawlers.parse import concerns, parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import stored_url
 from ingest.clock import Clock
@@ -68,6 +68,7 @@ class HarJob:
     """One HAR file; resumes after the last entry whose mentions are in the log (``ImportState.rows`` counts entries).
 
     Stubs (search hits without a text) are left out: as a newer revision they would blank the full item.
+    What the pages loaded besides (scripts, beacons, unrelated data) is passed over and counts nowhere.
     ``signals`` counts what the answers were, by the parser's signal. What each run read is told as coverage of the
     source ``import:har-PLATFORM``, with its fill rates; a run that is killed tells nothing of what it read.
     """
@@ -99,7 +100,7 @@ class HarJob:
             return state
         if state.before is None:
             state.before = dict(before)
-        for number, (platform, payload) in enumerate(har_payloads(self._path), 1):
+        for number, (platform, payload) in enumerate(har_payloads(self._path, self._clock.now()), 1):
             if number <= state.rows:
                 continue
             good, bad = self._read(platform, payload)
@@ -135,23 +136,28 @@ class HarJob:
 
     def _read(self, platform: str, payload: Payload) -> tuple[list[Outgoing], list[Outgoing]]:
         page = parse(platform, payload)
+        if not concerns(platform, payload, page):
+            return [], []
         self.signals[page.signal] += 1
         seen = self._seen.setdefault(platform, _Seen(platform, self._clock.now()))
         seen.look(page)
         good: list[Outgoing] = []
-        bad = [self._park(platform, payload, Poison(p.reason, field=p.path)) for p in page.problems]
+        broken = [Poison(p.reason, field=p.path) for p in page.problems[:1]]
+        dead = page.broken
         for draft in page.mentions:
             if draft.partial:
                 continue
             try:
                 mention = self._seal(draft, payload, page.endpoint)
             except Poison as error:
-                bad.append(self._park(platform, payload, error))
+                broken.append(error)
+                dead += 1
             else:
                 good.append(Outgoing(mention.id, mention.to_json(), stamped()))
         seen.good += len(good)
-        seen.dead += len(bad)
-        return good, bad
+        seen.dead += dead
+        # Once, whatever broke in it: a replay reads the whole answer again.
+        return good, [self._park(platform, payload, broken[0])] if broken else []
 
     def _seal(self, draft: Draft, payload: Payload, endpoint: str) -> Mention:
         raw = Raw(captured_at=payload.captured_at, sha256=payload.sha256, parser=f"{endpoint}/har")

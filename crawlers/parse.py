@@ -8,14 +8,16 @@ platform's body under ``data``) taken off.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from crawlers.decode import Decoded, decode, load_json
 from crawlers.douyin.parser import DOUYIN
 from crawlers.endpoint import Answer, Endpoint, Platform, Stop, address_of, request_params
 from crawlers.jd.parser import JD
-from crawlers.payload import Page, Payload
+from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.reading import Reader
 from crawlers.tmall.parser import TMALL
 from crawlers.xiaohongshu.parser import XIAOHONGSHU
@@ -30,6 +32,10 @@ PLATFORMS: Final = tuple(_PARSERS)
 """Names that :func:`parse` knows."""
 
 MAX_WRAPPERS: Final = 3
+
+_STATIC: Final = re.compile(
+    r"\.(?:m?js|css|map|png|jpe?g|gif|webp|avif|svg|ico|woff2?|ttf|mp[34]|m4a|m3u8|ts|wasm)$", re.IGNORECASE
+)
 
 _STATUSES: Final = {
     401: Stop("login_required", "HTTP 401"),
@@ -61,6 +67,30 @@ def parse(platform: str, payload: Payload) -> Page:
     except Exception as error:  # the promise above: a fault of ours must not take a spider or an import down
         logger.exception("parser fault on a %s payload, sha256 %s", platform, payload.sha256)
         return Page(endpoint="unknown", signal="unknown", reason=f"parser fault: {type(error).__name__}")
+
+
+def walled(platform: str, payload: Payload) -> bool:
+    """Whether status, headers or redirects alone say that it is a wall: nothing of the body is needed."""
+    known = _PARSERS[platform]
+    return known.outside(payload) is not None or payload.status in known.statuses or payload.status in _STATUSES
+
+
+def concerns(platform: str, payload: Payload, page: Page) -> bool:
+    """Whether an answer that a page happened to load says anything of what is collected: some parser claims it, or it
+    is a wall. A platform's scripts, beacons and unrelated data do not, whatever they look like."""
+    if page.endpoint != "unknown":
+        return True
+    if page.signal not in STOP_SIGNALS or page.signal == "unknown" or _STATIC.search(_path(payload.url)):
+        return False
+    known = _PARSERS[platform]
+    return page.reason not in (known.nothing.reason, known.page.reason)
+
+
+def _path(url: str | None) -> str:
+    try:
+        return urlsplit(url or "").path
+    except ValueError:
+        return ""
 
 
 def _parse(platform: Platform, payload: Payload) -> Page:

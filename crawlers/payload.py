@@ -76,7 +76,8 @@ class Page:
     the end. ``total`` is what the platform claims there is, where it says, ``counts`` its other claims (``good``,
     ``middle``, ``bad``, ``append``, ``picture``, ``video``, ``default_good``, ``folded``). ``missing`` names what this
     endpoint promises and the answer has not (``data.has_more``, ``comments[].content``): the records stand, but the
-    shape changed. ``reason`` explains any signal but ok, in English.
+    shape changed. ``problems`` are the first records that could not be read, ``more_problems`` counts the others.
+    ``reason`` explains any signal but ok, in English.
     """
 
     endpoint: str
@@ -86,6 +87,7 @@ class Page:
     total: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
     missing: tuple[str, ...] = ()
     reason: str = ""
 
@@ -93,3 +95,8 @@ class Page:
     def lost_way(self) -> bool:
         """Whether it is the last page only because what says how the list goes on is missing (a flag, a cursor)."""
         return self.next is None and any("[]" not in path for path in self.missing)
+
+    @property
+    def broken(self) -> int:
+        """How many of its records could not be read."""
+        return len(self.problems) + self.more_problems

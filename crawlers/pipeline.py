@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Final, NoReturn
 
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE: Final = 200
 BATCH_SECONDS: Final = 5.0
 """A batch is streamed when it holds this many mentions, or this long after its first."""
+MAX_HELD: Final = 32 * 1024 * 1024
+"""Bytes of parked payloads that are held before they are streamed."""
 DEAD_IN_ROW: Final = 100
 """So many dead letters without one good record between them: the parser is wrong, not the records."""
 
@@ -88,7 +90,9 @@ class Pipeline:
         self._size = batch_size
         self._seconds = batch_seconds
         self._batch: dict[str, Mention] = {}
-        self._letters: dict[str, Outgoing] = {}
+        self._letters: list[Outgoing] = []
+        self._dead: dict[str, None] = {}
+        self._held = 0
         self._again: dict[str, None] = {}
         self._since: float | None = None
         self._dead_in_row = 0
@@ -118,8 +122,13 @@ class Pipeline:
         raw = Raw(url=stored_url(payload.url), captured_at=payload.captured_at, sha256=payload.sha256, parser=parser)
         context = {"url": raw.url or "", "endpoint": page.endpoint, "captured_at": raw.captured_at.isoformat()}
         taken = Taken()
+        dead: dict[str, Poison] = {}
         for problem in page.problems:
-            self._park(PayloadError(problem.reason, field=problem.path), problem.raw, payload, context, taken)
+            self._broken(PayloadError(problem.reason, field=problem.path), problem.raw, dead, taken)
+        taken.dead += page.more_problems
+        self._dead_in_row += page.more_problems
+        if self._dead_in_row >= DEAD_IN_ROW:
+            self._give_up(dead, payload, context)
         drafts = {mention_id(draft): draft for draft in page.mentions}
         known = self._ledger.known(drafts)
         for item_id, draft in drafts.items():
@@ -135,7 +144,9 @@ class Pipeline:
                 matched, own = self._brand.match(draft, query), self._brand.owns(draft)
                 mention = self._privacy.seal(draft, raw, matched, own=own, undated=undated)
             except Poison as error:
-                self._park(error, item_id.encode("utf-8", "replace"), payload, context, taken)
+                self._broken(error, item_id.encode("utf-8", "replace"), dead, taken)
+                if self._dead_in_row >= DEAD_IN_ROW:
+                    self._give_up(dead, payload, context)
                 continue
             self._dead_in_row = 0
             changed = entry is None or shapes.changed(entry.hash, mention)
@@ -146,6 +157,7 @@ class Pipeline:
             else:
                 taken.duplicate.append(item_id)
                 self._again[mention.id] = None
+        self._park(dead, payload, context)
         self._maybe_flush()
         return taken
 
@@ -156,7 +168,7 @@ class Pipeline:
 
     def flush(self) -> None:
         """Make everything taken so far durable, then remember it. Raises Retryable when the log stays unreachable."""
-        letters, batch, again = list(self._letters.values()), list(self._batch.values()), list(self._again)
+        letters, batch, again = list(self._letters), list(self._batch.values()), list(self._again)
         if letters:
             self._produce(Topics.DEAD_LETTERS, letters, None)
         if batch:
@@ -166,9 +178,11 @@ class Pipeline:
             self._produce(Topics.COLLECTED, records, (self._checkpoint, value))
         if letters or batch or again:
             seen = [Seen(mention.id, shapes.kept(mention)) for mention in batch]
-            seen += [Seen(key, DEAD) for key in self._letters]
+            seen += [Seen(key, DEAD) for key in self._dead]
             self._ledger.record(seen, self._ledger.run, again=again)
         self._letters.clear()
+        self._dead.clear()
+        self._held = 0
         self._batch.clear()
         self._again.clear()
         self._since = None
@@ -178,7 +192,8 @@ class Pipeline:
             return
         now = self._clock.monotonic()
         self._since = now if self._since is None else self._since
-        if len(self._batch) + len(self._letters) >= self._size or now - self._since >= self._seconds:
+        full = len(self._batch) + len(self._letters) >= self._size or self._held >= MAX_HELD
+        if full or now - self._since >= self._seconds:
             self.flush()
 
     def _produce(self, topic: str, records: Sequence[Outgoing], checkpoint: tuple[str, str] | None) -> None:
@@ -202,19 +217,34 @@ class Pipeline:
         if entry is None or changed or entry.run > since.settled_run:
             taken.unsettled.append(item_id)
 
-    def _park(self, error: Poison, record: bytes, payload: Payload, context: Mapping[str, str], taken: Taken) -> None:
-        """Park the whole payload (a replay parses it again), once for the same ``record`` and complaint."""
+    def _broken(self, error: Poison, record: bytes, dead: dict[str, Poison], taken: Taken) -> None:
+        """Note a record that cannot be read; the same ``record`` with the same complaint has one key."""
         taken.dead += 1
         self._dead_in_row += 1
         digest = sha256(b"\0".join([record, type(error).__name__.encode(), _where(error)])).hexdigest()[:32]
-        key = f"dead:{self._platform}:{digest}"
-        if key not in self._letters and not self._ledger.known([key]):
-            logger.warning("%s: parked a record of %s: %s", self._platform, context["endpoint"], error)
-            sealed = self._privacy.lock(payload.body)
-            self._letters[key] = letter_for_payload(self._platform, sealed, payload.body, error, self._clock, context)
-        if self._dead_in_row >= DEAD_IN_ROW:
-            self.flush()
-            raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
+        dead.setdefault(f"dead:{self._platform}:{digest}", error)
+
+    def _park(self, dead: Mapping[str, Poison], payload: Payload, context: Mapping[str, str]) -> None:
+        """Park the page's payload once (a replay parses all of it), if it holds a broken record that is news."""
+        known = self._ledger.known(dead) if dead else {}
+        fresh = {key: error for key, error in dead.items() if key not in self._dead and key not in known}
+        if not fresh:
+            return
+        error = next(iter(fresh.values()))
+        logger.warning("%s: parked %s: %s records, first: %s", self._platform, context["endpoint"], len(fresh), error)
+        sealed = self._privacy.lock(payload.body)
+        self._letters.append(
+            letter_for_payload(
+                self._platform, sealed, payload.body, error, self._clock, {**context, "broken": str(len(fresh))}
+            )
+        )
+        self._held += len(sealed)
+        self._dead.update(dict.fromkeys(fresh))
+
+    def _give_up(self, dead: Mapping[str, Poison], payload: Payload, context: Mapping[str, str]) -> NoReturn:
+        self._park(dead, payload, context)
+        self.flush()
+        raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
 
 
 def _where(error: Poison) -> bytes:

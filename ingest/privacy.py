@@ -1,7 +1,8 @@
 """Privacy: names become keyed hashes, personal data in texts is masked, before anything is stored or streamed.
 
 《个人信息保护法》: nicknames and platform ids never leave the process; phone, ID, order and card numbers, addresses,
-plates, mail and chat ids in texts are replaced by a word in brackets. Masking is idempotent.
+plates, mail and chat ids in texts are replaced by a word in brackets. Masking is idempotent. Of a place the province is
+kept, of an address on the web what names no person and opens no door.
 """
 
 from __future__ import annotations
@@ -18,10 +19,23 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from ingest.addresses import public_url
 from ingest.draft import Draft
 from ingest.errors import ConfigError, Poison
 from ingest.masks import mask
-from ingest.mention import MAX_TEXT, Append, Author, Matched, Mention, Precision, Raw, make_mention, poison_from
+from ingest.mention import (
+    MAX_TEXT,
+    Append,
+    Author,
+    Matched,
+    Mention,
+    Precision,
+    Product,
+    Raw,
+    make_mention,
+    poison_from,
+)
+from ingest.regions import province
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -59,6 +73,8 @@ class Privacy:
     ) -> Mention:
         """Mask, hash and validate; ``own``: the brand itself speaks. Raises Poison naming the field.
 
+        A region that is no province of China, and an address that cannot be kept, are left out.
+
         Where the platform shows no time, ``created_at`` is the capture, precise to ``undated``: to the month, so that
         it is no news, unless whoever captured it knows that it was not there before.
         """
@@ -68,7 +84,7 @@ class Privacy:
             raise poison_from(error) from None
 
     def _seal(self, draft: Draft, raw: Raw, matched: Matched, own: bool, undated: Precision) -> Mention:
-        for name in ("text", "title", "seller_reply"):
+        for name in ("text", "title", "seller_reply", "region", "url"):
             value = getattr(draft, name)
             if not isinstance(value, str) and (value is not None or name == "text"):
                 raise Poison("not a text", field=name)
@@ -92,15 +108,15 @@ class Privacy:
             created_precision=draft.created_precision if dated else undated,
             edited_at=draft.edited_at,
             purchased_at=draft.purchased_at,
-            url=draft.url,
-            product=draft.product,
+            url=public_url(draft.url),
+            product=_product(draft.product),
             author=Author(
                 key=self.author_key(draft.source, draft.author_id) if draft.author_id else None,
                 is_seller=draft.is_seller,
                 is_brand=draft.is_brand or own,
                 by_poster=draft.by_poster,
             ),
-            region=draft.region,
+            region=province(draft.region),
             likes=draft.likes,
             replies=draft.replies,
             shares=draft.shares,
@@ -128,6 +144,14 @@ class Privacy:
             return self._box.decrypt(token)
         except InvalidToken as error:
             raise Poison("sealed with another secret, or damaged", field="payload") from error
+
+
+def _product(product: Product | None) -> Product | None:
+    """Exports put addresses and phones into a product's words, too (custom prints, delivery notes)."""
+    if product is None or not (product.name or product.spec):
+        return product
+    words = {name: mask(value) for name in ("name", "spec") if (value := getattr(product, name))}
+    return product.model_copy(update=words)
 
 
 def box_for(secret: bytes, purpose: str) -> Fernet:

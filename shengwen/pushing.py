@@ -6,8 +6,10 @@ mention is known by the client's id, or by its words, time and author, and is an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -22,7 +24,7 @@ from ingest.headers import stamped
 from ingest.imports.ratings import Stars, stars, stars_of_csat, stars_of_nps
 from ingest.imports.rows import content_id
 from ingest.log.base import EventLog, Outgoing, Topics
-from ingest.mention import MAX_COUNT, MAX_TEXT, Append, Kind, Matched, Mention, Product, Raw, poison_from
+from ingest.mention import MAX_COUNT, MAX_TEXT, Append, Kind, Matched, Mention, Precision, Product, Raw, poison_from
 from ingest.privacy import Privacy
 from ingest.times import read_instant
 from shengwen.tokens import Pusher
@@ -34,13 +36,22 @@ MAX_ITEMS: Final = 1000
 MAX_PUSHED_TEXT: Final = 50_000
 
 
-def _no_float(value: Any) -> Any:
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""What is said to be older has another number in its field: days, a year, a serial of Excel."""
+
+
+def _an_id(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError("a number with decimals has lost digits; send it as a text")
+        raise ValueError("带小数的编号已经丢了位数，请作为文本发送")
+    if isinstance(value, str) and (_CONTROL.search(value) or not value.strip()):
+        raise ValueError("编号里不能有换行、制表符等控制字符，也不能全是空格")
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Id = Annotated[str, BeforeValidator(_no_float), Field(min_length=1, max_length=200)]
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+
+
+Id = Annotated[str, BeforeValidator(_an_id), Field(min_length=1, max_length=200)]
 Words = Annotated[str, Field(max_length=1000)]
 Long = Annotated[str, Field(max_length=MAX_PUSHED_TEXT)]
 Number = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
@@ -159,7 +170,7 @@ class Pushing:
         default = is_default_review(text)
         answered = _stars(pushed)
         if not (text or pushed.title or answered.rating or pushed.appends):
-            raise Poison("nothing was said: no text, title, append or rating", field="text")
+            raise Poison("没有内容：text、title、appends、评分至少要有一样", field="text")
         written = "" if pushed.created_at is None else str(pushed.created_at)
         draft = Draft(
             source=pusher.source,
@@ -184,17 +195,29 @@ class Pushing:
         )
         if pushed.created_at is not None:
             try:
-                draft.created_at, draft.created_precision = read_instant(pushed.created_at)
+                draft.created_at, draft.created_precision = _said_at(pushed.created_at)
             except ValueError as error:
                 raise Poison(str(error), field="created_at") from None
         matched = self._match(draft) if self._match else None
         return self._privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
 
 
+def _said_at(value: str | int) -> tuple[datetime, Precision]:
+    """Raises ValueError (Chinese): unlike a file, a program has no days of Excel, and its clock can be set right."""
+    try:
+        at, precision = read_instant(value)
+    except ValueError:
+        raise ValueError("读不懂的时间：请写成 2026-03-04T14:05:00+08:00，或 1970 年以来的秒数、毫秒数") from None
+    number = isinstance(value, int) or re.fullmatch(r"\s*\d+(?:\.\d+)?\s*", value)
+    if at < EARLIEST or (number and float(value) < EARLIEST.timestamp()):
+        raise ValueError("不合理的时间：数字应是 1970 年以来的秒数或毫秒数，日期应在 1990 年以后")
+    return at, precision
+
+
 def _stars(pushed: PushedMention) -> Stars:
     given = [name for name in ("rating", "nps", "csat") if getattr(pushed, name) is not None]
     if len(given) > 1:
-        raise Poison("only one of rating, nps and csat", field=given[1])
+        raise Poison("rating、nps、csat 只能给一个", field=given[1])
     if pushed.nps is not None:
         return stars_of_nps(pushed.nps)
     return stars_of_csat(pushed.csat) if pushed.csat is not None else stars(pushed.rating)
@@ -202,7 +225,7 @@ def _stars(pushed: PushedMention) -> Stars:
 
 def _web(url: str | None) -> str | None:
     if url and not url.startswith(("https://", "http://")):
-        raise Poison("not an address that begins with https:// or http://", field="url")
+        raise Poison("链接要以 https:// 或 http:// 开头", field="url")
     return url or None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -42,10 +42,20 @@ def _imported(letter: DeadLetter, payload: bytes, rooms: Rooms) -> list[Mention]
     if not isinstance(cells, dict):
         raise Poison("not the cells of a row", field="row")
     mapping = orjson.loads(letter.headers["mapping"])
-    kind = letter.headers["kind"]
+    kind: Any = letter.headers["kind"]
     brand = rooms.settings.brand
+    since = datetime.fromisoformat(letter.headers.get("since", letter.at.isoformat()))
     return [
-        mention_from_row(cells, mapping, letter.source, kind, rooms.privacy, rooms.clock, brand.match)  # type: ignore[arg-type]
+        mention_from_row(
+            cells,
+            mapping,
+            letter.source,
+            kind,
+            rooms.privacy,
+            rooms.clock,
+            brand.match,
+            since=since,
+        )
     ]
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
@@ -23,7 +25,7 @@ from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import Poison, ShengwenError, UserError
 from ingest.headers import stamped
-from ingest.imports.mapping import SAMPLED, TEXT_HEADINGS, guess_mapping
+from ingest.imports.mapping import SAMPLED, TEXT_HEADINGS, UNUSED, guess_mapping
 from ingest.imports.rows import draft_from_row
 from ingest.imports.tables import BadRow, Row, Table, open_table
 from ingest.log.base import EventLog, Outgoing, Topics
@@ -39,6 +41,7 @@ class ImportState:
     """How far a job is, as stored. ``rows`` read, of them ``collected`` (in the log) and ``dead`` (parked).
 
     ``finished``: all rows are in the log; ``settled``: and were seen searchable.
+    ``left_out``: by field, values that could not be read and were left empty in mentions that were collected.
     ``before``: the index's counts of this source when the job began, to tell what this job added.
     """
 
@@ -48,6 +51,7 @@ class ImportState:
     finished: bool = False
     settled: bool = False
     before: dict[str, int] | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class ImportJob:
@@ -64,6 +68,8 @@ class ImportJob:
         kind: Kind = "review",
         wanted: Mapping[str, str] | None = None,
         match: Callable[[Draft], Matched] | None = None,
+        sheet: str | None = None,
+        written: datetime | None = None,
     ) -> None:
         self._path = path
         self.source = source
@@ -74,9 +80,14 @@ class ImportJob:
         self._wanted = dict(wanted or {})
         self._match = match
         self._digest = file_digest(path)
-        identity = orjson.dumps([self._digest, source, kind, sorted(self._wanted.items())])
+        self._sheet = sheet
+        self._since = min(written or _modified(path), clock.now())
+        asked = [part for part in (sheet, written and written.isoformat()) if part]
+        identity = orjson.dumps([self._digest, source, kind, sorted(self._wanted.items()), *asked])
         self.name = f"import:{sha256(identity).hexdigest()[:32]}"
         self.mapping: Mapping[str, str] = {}
+        self.unread: Sequence[str] = ()
+        self._left_out: Counter[str] = Counter()
 
     def state(self) -> ImportState:
         """Where an earlier run of this job stopped, or a new state."""
@@ -96,7 +107,9 @@ class ImportJob:
         if state.before is None:
             state.before = dict(before)
             self._save([], state)
-        with open_table(self._path, TEXT_HEADINGS) as table:
+        self._left_out = Counter(state.left_out)
+        with open_table(self._path, headings(self._wanted), self._sheet) as table:
+            self.unread = table.unread
             samples, rows = peeked(table)
             self.mapping = guess_mapping(table.columns, self._wanted, samples, self._kind)
             good: list[Outgoing] = []
@@ -132,6 +145,7 @@ class ImportJob:
         if bad:
             self._log.produce(Topics.DEAD_LETTERS, bad)
         state.rows = read
+        state.left_out = {name: count for name, count in sorted(self._left_out.items()) if count}
         state.collected += len(good)
         state.dead += len(bad)
         self._save(good, state)
@@ -146,16 +160,28 @@ class ImportJob:
         if isinstance(row, BadRow):
             return self._park(row.number, row.raw, Poison(row.reason, field="row"))
         try:
-            return mention_from_row(
-                row.cells, self.mapping, self.source, self._kind, self._privacy, self._clock, self._match
+            left_out: Counter[str] = Counter()
+            mention = mention_from_row(
+                row.cells,
+                self.mapping,
+                self.source,
+                self._kind,
+                self._privacy,
+                self._clock,
+                self._match,
+                since=self._since,
+                left_out=left_out,
             )
         except Poison as error:
             return self._park(row.number, _plain(row.cells), error)
+        self._left_out += left_out
+        return mention
 
     def _park(self, number: int, raw: bytes, error: ShengwenError) -> Outgoing:
         context = {
             "row": f"{self.name.removeprefix('import:')[:12]}.{number}",
             "kind": self._kind,
+            "since": self._since.isoformat(),
             "mapping": orjson.dumps(dict(self.mapping)).decode(),
         }
         return letter_for_payload(self.source, self._privacy.lock(raw), raw, error, self._clock, context)
@@ -175,10 +201,15 @@ def mention_from_row(
     privacy: Privacy,
     clock: Clock,
     match: Callable[[Draft], Matched] | None = None,
+    *,
+    since: datetime | None = None,
+    left_out: Counter[str] | None = None,
 ) -> Mention:
-    """A row's mention, masked and validated. Raises Poison naming the field."""
+    """A row's mention, masked and validated. Raises Poison naming the field. The rest as :func:`draft_from_row`."""
     now = clock.now()
-    draft = draft_from_row(cells, mapping, source=source, kind=kind, without_date=now)
+    draft = draft_from_row(
+        cells, mapping, source=source, kind=kind, without_date=now, since=since or now, left_out=left_out
+    )
     matched = match(draft) if match else None
     return privacy.seal(draft, Raw(captured_at=now, parser=PARSER), matched)
 
@@ -186,6 +217,19 @@ def mention_from_row(
 def _plain(cells: Mapping[str, Any]) -> bytes:
     # The standard library's JSON also writes lone surrogates and integers beyond 64 bits, by escaping.
     return json.dumps(cells, default=str).encode()
+
+
+def headings(wanted: Mapping[str, str]) -> frozenset[str]:
+    """What makes a row the heading: the names that are known, and those that the user named."""
+    return TEXT_HEADINGS | {column.strip().lower() for column in wanted.values() if column != UNUSED}
+
+
+def _modified(path: Path) -> datetime:
+    """When the export was made, as far as the file tells: "3天前" in it is counted from there. Raises UserError."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError as error:
+        raise UserError(f"无法读取文件 {path}：{error.strerror}") from error
 
 
 def file_digest(path: Path) -> str:

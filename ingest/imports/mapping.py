@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ingest.errors import UserError
+from ingest.imports.ratings import NOTHING
 from ingest.mention import Kind
 from ingest.times import read_instant
 
@@ -18,6 +20,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "评价id", "评论id", "评价编号", "评论编号", "编号", "review_id", "comment_id", "reviewid", "commentid"),
     "title": ("title", "标题", "主题"),
     "rating": ("rating", "评分", "星级", "评价星级", "打分", "分数", "评价等级", "好中差评", "score", "stars", "star"),
+    "rating10": ("rating10", "十分制评分"),
     "nps": ("nps",),
     "csat": ("csat",),
     "created_at": (
@@ -75,7 +78,7 @@ KIND_NAMES: Mapping[Kind, Mapping[str, tuple[str, ...]]] = {
 
 PARTS: Mapping[Kind, Sequence[tuple[str, str]]] = {
     "survey": (
-        *(("nps", part) for part in ("推荐给", "可能推荐", "愿意推荐", "推荐意愿", "nps")),
+        *(("nps", part) for part in ("可能推荐", "愿意推荐", "推荐意愿", "nps")),
         *(("csat", part) for part in ("满意度", "满意程度", "是否满意", "csat")),
         *(("text", part) for part in ("原因", "建议", "意见", "想对我们说", "哪些地方")),
         *(("created_at", part) for part in ("提交时间", "填写时间", "答题时间")),
@@ -93,6 +96,9 @@ DEFAULT_SOURCES: Mapping[Kind, str] = {"survey": "问卷", "call": "热线"}
 
 FIELDS = tuple(NAMES)
 TEXT_HEADINGS = frozenset(name for table in (NAMES, *KIND_NAMES.values()) for names in table.values() for name in names)
+
+UNUSED = "-"
+"""As a column in ``--map``: no column is this field."""
 
 Confidence = Literal["指定", "高", "中", "低", ""]
 """指定: said by ``--map`` · 高: the heading is known · 中: a part of it is, or the values decide between two scales · 低:
@@ -125,26 +131,32 @@ def guess_columns(
     for column in columns:
         by_name.setdefault(column.strip().lower(), column)
     taken: dict[str, tuple[str, Confidence]] = {}
+    unused: set[str] = set()
     for field, column in wanted.items():
+        if column == UNUSED and UNUSED not in by_name:
+            unused.add(field)
+            continue
         if field not in NAMES:
             raise UserError(f"--map：没有字段“{field}”，可用的是 {'、'.join(NAMES)}")
         if column.strip().lower() not in by_name:
             raise UserError(f"--map：文件里没有列“{column}”，现有的是 {'、'.join(columns)}")
         taken[field] = (by_name[column.strip().lower()], "指定")
+    values = {column: [row[column] for row in samples if _said(row.get(column))] for column in columns}
     named = KIND_NAMES.get(kind, {})
     for field, names in [*named.items(), *NAMES.items()]:
         used = {column for column, _ in taken.values()}
         found = next((by_name[name] for name in names if name in by_name and by_name[name] not in used), None)
-        if field not in taken and found is not None:
+        if field not in taken and field not in unused and found is not None:
             taken[field] = (found, "高")
     for field, part in PARTS.get(kind, ()):
         used = {column for column, _ in taken.values()}
         found = next((by_name[name] for name in by_name if part in name and by_name[name] not in used), None)
-        if field not in taken and found is not None:
+        if field not in taken and field not in unused and found is not None:
             taken[field] = (found, "中")
-    values = {column: [row[column] for row in samples if _said(row.get(column))] for column in columns}
     if kind == "survey":
         _nps_by_values(taken, values, wanted)
+        _nps_by_question(columns, taken, values, unused)
+    _of_ten_by_values(taken, values, wanted)
     fields = {column: (field, confidence) for field, (column, confidence) in taken.items()}
     for column, (field, confidence) in _looks_like(columns, values, taken, fields).items():
         fields[column] = (field, confidence)
@@ -167,12 +179,42 @@ def guess_mapping(
     """
     guesses = guess_columns(columns, wanted, samples, kind)
     mapping = {guess.field: guess.column for guess in guesses if guess.field and guess.confidence != "低"}
-    if "text" not in mapping and not (kind == "survey" and {"nps", "csat", "rating"} & mapping.keys()):
+    if "text" not in mapping and not (kind == "survey" and {"nps", "csat", "rating", "rating10"} & mapping.keys()):
         shown = "、".join(columns[:20])
         likely = next((guess.column for guess in guesses if guess.field == "text"), None)
         hint = f"（像是“{likely}”：--map text={likely}）" if likely else ""
         raise UserError(f"认不出哪一列是评价内容，现有的列是 {shown}；请用 --map text=列名 指定{hint}")
+    for field in ("id", "product.id", "product.sku"):
+        if field in mapping:
+            _check_digits(field, mapping[field], [row.get(mapping[field]) for row in samples])
     return mapping
+
+
+def _check_digits(field: str, column: str, values: Sequence[Any]) -> None:
+    """Excel keeps fifteen digits: ids that went through it as numbers are different reviews of the same id."""
+    lost = next((value for value in values if has_lost_digits(value)), None)
+    long = [
+        text
+        for text in (str(value).strip() for value in values)
+        if text.isascii() and text.isdigit() and len(text) >= 17
+    ]
+    if lost is None and len(long) >= 3 and all(text.endswith("0" * (len(text) - 15)) for text in long):
+        lost = long[0]
+    if lost is not None:
+        raise UserError(
+            f"“{column}”列的编号被 Excel 当作数字存过（如 {lost}），末几位已经丢了，不同的评价会变成同一条。"
+            f"请从平台重新导出，用 Excel 打开前先把这一列设为“文本”；找不回原文件时加 --map {field}={UNUSED} 不用这一列"
+        )
+
+
+_SCIENTIFIC = re.compile(r"\s*[=\"']*\d(?:\.\d+)?[Ee]\+\d+\"?\s*")
+
+
+def has_lost_digits(value: Any) -> bool:
+    """Whether an id was a floating-point number once: "1.23457E+18"."""
+    return (isinstance(value, float) and abs(value) >= 1e15) or (
+        isinstance(value, str) and _SCIENTIFIC.fullmatch(value) is not None
+    )
 
 
 def _said(value: Any) -> bool:
@@ -182,6 +224,57 @@ def _said(value: Any) -> bool:
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _numbers(values: Sequence[Any]) -> list[float] | None:
+    """Of a column with numbers from 0 to 10 alone (and words for nothing); else None."""
+    found = []
+    for value in values:
+        text = str(value).strip().removesuffix("分").strip()
+        if text.lower() in NOTHING:
+            continue
+        if not _NUMBER.fullmatch(text) or float(text) > 10:
+            return None
+        found.append(float(text))
+    return found
+
+
+def _nps_by_question(
+    columns: Sequence[str],
+    taken: dict[str, tuple[str, Confidence]],
+    values: Mapping[str, Sequence[Any]],
+    unused: Collection[str],
+) -> None:
+    """A question about recommending is an NPS answer when it says 0 to 10, or its answers do."""
+    if "nps" in taken or "nps" in unused:
+        return
+    used = {column for column, _ in taken.values()}
+    for column in columns:
+        answers = _numbers(values[column])
+        if column in used or "推荐" not in column or answers is None:
+            continue
+        says = _ZERO_TO_TEN.search(column) is not None
+        if (says and (answers or not values[column])) or any(answer > 5 or answer == 0 for answer in answers):
+            taken["nps"] = (column, "中")
+            return
+
+
+def _of_ten_by_values(
+    taken: dict[str, tuple[str, Confidence]], values: Mapping[str, Sequence[Any]], wanted: Mapping[str, str]
+) -> None:
+    """A 评分 that goes to ten in more than a slip of the pen: two of its values, and a fifth, are above five."""
+    if "rating" not in taken or "rating" in wanted or "rating10" in taken:
+        return
+    column = taken["rating"][0]
+    numbers = _numbers(values[column])
+    above = sum(number > 5 for number in numbers or ())
+    if numbers and above >= 2 and 5 * above >= len(numbers):
+        taken["rating10"] = (column, "中")
+        del taken["rating"]
+
+
+_NUMBER = re.compile(r"\d{1,2}(?:\.\d+)?", re.ASCII)
+_ZERO_TO_TEN = re.compile(r"0\s*(?:分)?\s*[-~～–—到至]+\s*10", re.ASCII)
 
 
 def _nps_by_values(

@@ -22,6 +22,8 @@ from xml.etree.ElementTree import ParseError
 
 from ingest.errors import UserError
 
+MAX_UNPACKED = 512 * 1024 * 1024
+"""Bytes that the parts of an xlsx may unpack to; a workbook of a million rows has fewer."""
 MAX_LINE = 16 * 1024 * 1024
 """Longest line read, in characters; what is longer is a bad row, and is skipped without being held."""
 _SNIFF = 65_536
@@ -30,6 +32,13 @@ _PEEK_LINES = 500
 MAX_ROW_LINES = 200
 """A CSV row over more lines than this has lost a quotation mark; nobody's review has as many lines."""
 csv.field_size_limit(MAX_LINE)
+
+
+HEADING_ROWS = 10
+"""So many first rows are searched for the heading."""
+MAX_TITLES = 2
+MAX_TITLE = 60
+"""Over a single column: so many lines, and so long ones, are a title and not texts of the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +58,25 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``columns``: the heading, or ``["text"]`` for a list of texts without one."""
+    """``columns``: the heading, or ``["text"]`` for a list of texts without one. ``unread``: a workbook's other
+    sheets, by name, that hold something."""
 
     columns: Sequence[str]
     rows: Iterator[Row | BadRow]
+    unread: Sequence[str] = ()
 
 
 @contextmanager
-def open_table(path: Path, text_headings: frozenset[str]) -> Iterator[Table]:
-    """Open a file by its ending. ``text_headings``: lower-case names that make a first line a heading.
+def open_table(path: Path, text_headings: frozenset[str], sheet: str | None = None) -> Iterator[Table]:
+    """Open a file by its ending. ``text_headings``: lower-case names that make one of the first lines the heading;
+    what stands above it is a title. ``sheet``: of a workbook, by name; the first if not said.
 
     Raises UserError for an ending or a content that cannot be a table.
     """
     kind = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     try:
         if kind == ".xlsx":
-            with _open_xlsx(path) as table:
+            with _open_xlsx(path, text_headings, sheet) as table:
                 yield table
         elif kind.removesuffix(".gz") in (".jsonl", ".ndjson"):
             with _open_text(path) as file:
@@ -162,21 +174,52 @@ def _no_constant(name: str) -> Any:
 
 
 def _delimited(file: IO[str], ending: str, text_headings: frozenset[str]) -> Table:
-    first = next(_lines(file), None)
-    if first is None:
+    head = [line or "" for line in islice(_lines(file), HEADING_ROWS)]
+    if not head:
         return Table(["text"], iter(()))
     file.seek(0)
-    delimiter = "" if ending == ".txt" else _delimiter(first, ending)
-    heading = next(csv.reader([first.strip("\r\n")], delimiter=delimiter or ","), [])
-    known = [cell.strip().lower() in text_headings for cell in heading]
-    if not any(known) and (ending == ".txt" or len(heading) <= 1 or not delimiter):
+    marks = ["" if ending == ".txt" else _delimiter(line, ending) for line in head]
+    cut = [
+        next(csv.reader([line.strip("\r\n")], delimiter=mark or ","), [])
+        for line, mark in zip(head, marks, strict=True)
+    ]
+    known = heading_at(cut, text_headings)
+    at = known or 0
+    delimiter, heading = marks[at], cut[at]
+    if known is None and (ending == ".txt" or len(heading) <= 1 or not delimiter):
         # A list of texts: every line is one, whatever commas it holds.
         return Table(["text"], _text_rows(file))
+    for _ in islice(_lines(file), at + 1 if ending == ".txt" else at):
+        pass
     if ending == ".txt":
-        next(_lines(file), None)
         return Table(["text"], _text_rows(file))
     columns = [cell.strip() or f"列{i}" for i, cell in enumerate(heading, 1)]
     return Table(columns, _csv_rows(file, delimiter or ",", columns))
+
+
+def heading_at(rows: Sequence[Sequence[Any]], text_headings: frozenset[str]) -> int | None:
+    """Which of the first rows is the heading; None where none has a known name.
+
+    Above a heading stand titles and notes, in fewer cells than it has itself; so a row of data that happens to hold
+    such a word is none.
+    """
+    filled = [[str(cell).strip().lower() for cell in row if cell is not None and str(cell).strip()] for row in rows]
+    for number, cells in enumerate(filled[:HEADING_ROWS]):
+        found = sum(cell in text_headings for cell in cells)
+        if number == 0 and found:
+            return 0
+        widest = max((len(above) for above in filled[:number]), default=0)
+        if len(cells) == 1:
+            title = (
+                number <= MAX_TITLES
+                and widest <= 1
+                and all(len("".join(above)) <= MAX_TITLE for above in filled[:number])
+            )
+            if found and title:
+                return number
+        elif widest < len(cells) and (found >= 2 or 2 * found >= len(cells)):
+            return number
+    return None
 
 
 def _delimiter(first: str, ending: str) -> str:
@@ -268,27 +311,47 @@ class _Tape:
 
 
 @contextmanager
-def _open_xlsx(path: Path) -> Iterator[Table]:
-    from zipfile import BadZipFile
+def _open_xlsx(path: Path, text_headings: frozenset[str], sheet: str | None) -> Iterator[Table]:
+    from zipfile import BadZipFile, ZipFile
 
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        with ZipFile(path) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise UserError(
+                f"{path.name}：解压后有 {unpacked >> 20} MB，超过 {MAX_UNPACKED >> 20} MB；"
+                "请把它分成几个文件，或另存为 csv 再导入"
+            )
         book = load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, ParseError) as error:
         raise UserError(f"{path.name}：不是有效的 xlsx 文件（{error}）") from error
     try:
         if not book.worksheets:
             raise UserError(f"{path.name}：里面没有工作表")
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # streaming exporters write a dimension of one cell
-        lines = sheet.iter_rows(values_only=True)
-        heading = next(lines, ())
+        names = [one.title for one in book.worksheets]
+        if sheet is not None and sheet not in names:
+            raise UserError(f"{path.name}：没有工作表“{sheet}”，现有的是 {'、'.join(names)}")
+        read = book.worksheets[names.index(sheet) if sheet is not None else 0]
+        unread = [one.title for one in book.worksheets if one is not read and _holds_something(one)]
+        read.reset_dimensions()  # streaming exporters write a dimension of one cell
+        lines = read.iter_rows(values_only=True)
+        head = list(islice(lines, HEADING_ROWS))
+        at = heading_at(head, text_headings)
+        if at is None:  # the first that is not empty
+            at = next((number for number, row in enumerate(head) if any(cell is not None for cell in row)), 0)
+        heading = head[at] if head else ()
         columns = [str(cell).strip() if cell is not None else f"列{i}" for i, cell in enumerate(heading, 1)]
-        yield Table(columns or ["text"], _sheet_rows(lines, columns))
+        yield Table(columns or ["text"], _sheet_rows(chain(head[at + 1 :], lines), columns), unread)
     finally:
         book.close()
+
+
+def _holds_something(sheet: Any) -> bool:
+    sheet.reset_dimensions()
+    return any(cell is not None for row in islice(sheet.iter_rows(values_only=True), HEADING_ROWS) for cell in row)
 
 
 def _sheet_rows(lines: Iterator[tuple[Any, ...]], columns: Sequence[str]) -> Iterator[Row | BadRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,8 +14,8 @@ import orjson
 
 from ingest.clock import SystemClock
 from ingest.errors import Poison, UserError
-from ingest.imports.job import peeked
-from ingest.imports.mapping import TEXT_HEADINGS, Guess, guess_columns, guess_mapping
+from ingest.imports.job import headings, peeked
+from ingest.imports.mapping import Guess, guess_columns, guess_mapping
 from ingest.imports.rows import draft_from_row
 from ingest.imports.tables import BadRow, open_table
 from ingest.masks import mask
@@ -26,9 +27,11 @@ TRIED: Final = 1000
 SHOWN_ERRORS: Final = 5
 
 
-def preview(files: Sequence[Path], kind: Kind, wanted: Mapping[str, str], as_json: bool) -> None:
+def preview(
+    files: Sequence[Path], kind: Kind, wanted: Mapping[str, str], as_json: bool, sheet: str | None = None
+) -> None:
     """Show all files; writes nothing, and needs no home. Raises UserError for a file that is no table."""
-    looked = [_look(file, kind, wanted) for file in files]
+    looked = [_look(file, kind, wanted, sheet) for file in files]
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(looked) + b"\n")
         sys.stdout.buffer.flush()
@@ -37,13 +40,15 @@ def preview(files: Sequence[Path], kind: Kind, wanted: Mapping[str, str], as_jso
         _show(one)
 
 
-def _look(file: Path, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Any]:
+def _look(file: Path, kind: Kind, wanted: Mapping[str, str], sheet: str | None) -> dict[str, Any]:
     if file.suffix.lower() == ".har":
         raise UserError(f"{file.name}：HAR 文件没有列，不需要 --dry-run；用 shengwen parse 看它里面有什么")
-    with open_table(file, TEXT_HEADINGS) as table:
+    with open_table(file, headings(wanted), sheet) as table:
         samples, rows = peeked(table)
         guesses = guess_columns(table.columns, wanted, samples, kind)
         problem, read, errors = "", 0, []
+        left_out: Counter[str] = Counter()
+        now = SystemClock().now()
         try:
             mapping = guess_mapping(table.columns, wanted, samples, kind)
         except UserError as error:
@@ -54,7 +59,11 @@ def _look(file: Path, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Any]:
                 try:
                     if isinstance(row, BadRow):
                         raise Poison(row.reason, field="row")
-                    draft_from_row(row.cells, mapping, source="import:x", kind=kind, without_date=SystemClock().now())
+                    one: Counter[str] = Counter()
+                    draft_from_row(
+                        row.cells, mapping, source="import:x", kind=kind, without_date=now, since=now, left_out=one
+                    )
+                    left_out += one
                 except Poison as error:
                     errors.append({"row": row.number, "error": str(error)})
     return {
@@ -63,6 +72,8 @@ def _look(file: Path, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Any]:
         "columns": [_plain(guess) for guess in guesses],
         "rows_tried": read,
         "rows_bad": len(errors),
+        "left_out": dict(left_out),
+        "unread_sheets": list(table.unread),
         "errors": errors[:SHOWN_ERRORS],
         "problem": problem,
     }
@@ -97,7 +108,22 @@ def _show(one: Mapping[str, Any]) -> None:
     click.echo(f"试读 {one['rows_tried']} 行，读不懂 {one['rows_bad']} 行（导入时进死信）")
     for error in one["errors"]:
         click.echo(f"  第 {error['row']} 行：{error['error']}")
+    for line in told_beside(one["left_out"], {c["field"]: c["column"] for c in one["columns"]}, one["unread_sheets"]):
+        click.echo(line)
     click.echo("列不对就加 --map 列名=字段；对了就去掉 --dry-run 再运行。")
 
 
-__all__ = ["preview"]
+def told_beside(left_out: Mapping[str, int], mapping: Mapping[str, str], unread: Sequence[str]) -> list[str]:
+    """What an import does not take besides dead letters, single values and other sheets: lines that say what to do."""
+    lines = []
+    if left_out:
+        shown = "、".join(f"{mapping.get(field, field)} {count} 个" for field, count in sorted(left_out.items()))
+        lines.append(
+            f"有些值读不懂，已留空，文字照常导入：{shown}。十分制的评分请用 --map 列名=rating10，用错的列请用 --map 改"
+        )
+    if unread:
+        lines.append(f"只读了一张工作表，没有读：{'、'.join(unread)}；要读就加 --sheet 表名 再导一次")
+    return lines
+
+
+__all__ = ["preview", "told_beside"]

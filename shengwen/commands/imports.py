@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import orjson
 from ingest.errors import UserError
 from ingest.imports.mapping import DEFAULT_SOURCES, FIELDS
 from ingest.log.base import Topics
+from ingest.times import read_instant
 from shengwen.cli import pass_home
 from shengwen.home import Home
 from shengwen.messages import Command, shown_name
@@ -47,6 +49,8 @@ LOOK_EVERY = 0.1
 @click.option("--source", metavar="名字", help="来源的名字，记录里写作 import:名字；问卷和热线可以不写")
 @click.option("--map", "mapping", multiple=True, metavar="列名=字段", help="指定某一列是什么，可多次；不写时按列名猜")
 @click.option("--kind", type=click.Choice(KINDS), default="review", show_default=True, help="这些是什么")
+@click.option("--sheet", metavar="表名", help="xlsx 里读哪一张工作表；不写时读第一张")
+@click.option("--date", "written", metavar="日期", help="文件是哪天导出的，“3天前”从这天算；不写时用文件的修改时间")
 @click.option("--dry-run", is_flag=True, help="只显示每一列会当作什么、有几分把握，试读前 1000 行，什么都不写")
 @click.option("--no-wait", is_flag=True, help="进了日志就返回，不等到能检索")
 @click.option("--json", "as_json", is_flag=True, help="结果输出为 JSON")
@@ -57,6 +61,8 @@ def import_files(
     source: str | None,
     mapping: tuple[str, ...],
     kind: str,
+    sheet: str | None,
+    written: str | None,
     dry_run: bool,
     no_wait: bool,
     as_json: bool,
@@ -69,9 +75,14 @@ def import_files(
       没有编号列时，文字、时间、作者都相同的是同一条，记下出现了几次。
     · 没有时间列的，不知道是哪天说的：算作导入时，精确到月，不会触发告警。
     · 问卷（survey）认 NPS 0–10 和满意度 1–5，折成星级，原来的分数另存；热线（call）的来电号码只留不可逆的键。
-    · 有评分而没有文字的会入库；什么都没有的算“空”。读不懂的行进死信，一行也不会丢。
+    · 有评分而没有文字的会入库；什么都没有的算“空”。读不懂的行进死信，一行也不会丢；
+      只有评分、点赞这类值读不懂的，照常导入，那一格留空，最后说明有几个。
+    · 标题行上面可以有一两行说明。xlsx 只读一张工作表，没读的会列出来。
+    · “3天前”“2个月前”从文件的修改时间（或 --date）算起。
+    · 评分认 1–5、五星、★★★☆☆、4.5（取近的整星，原值另存）；整列像十分制的按十分制折算。
     · 中断（Ctrl-C、断电）后再运行同样的命令，从停下的地方继续；已经导完的文件不会再导一遍。
     """
+    from shengwen.commands.import_preview import preview, told_beside
     from shengwen.rooms import Rooms
 
     source = source or DEFAULT_SOURCES.get(kind)  # type: ignore[call-overload]  # click checked the choice
@@ -80,17 +91,16 @@ def import_files(
     if not re.fullmatch(r"[\w\-.]{1,64}", source):
         raise UserError("--source 只能用文字、数字、- _ .，不超过 64 个字")
     wanted = dict(_pair(one) for one in mapping)
+    made = _date(written) if written else None
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise UserError(f"找不到文件 {'、'.join(missing)}")
     if dry_run:
-        from shengwen.commands.import_preview import preview
-
-        preview(files, kind, wanted, as_json)  # type: ignore[arg-type]  # click checked the choice
+        preview(files, kind, wanted, as_json, sheet)  # type: ignore[arg-type]  # click checked the choice
         return
     stop = threading.Event()
     with Rooms(home) as rooms, _stopping(stop):
-        jobs = [_job(file, rooms, source, kind, wanted) for file in files]
+        jobs = [_job(file, rooms, source, kind, wanted, sheet, made) for file in files]
         results = [_run(job, file, rooms, stop, no_wait) for job, file in zip(jobs, files, strict=True)]
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(results) + b"\n")
@@ -98,12 +108,16 @@ def import_files(
     else:
         for result in results:
             click.echo(_told(result))
+            for line in told_beside(result["left_out"], result["mapping"], result["unread_sheets"]):
+                click.echo(f"  {line}")
     if any(result["interrupted"] for result in results):
         click.echo("已暂停；再运行同样的命令就从停下的地方继续。", err=True)
         raise SystemExit(130)
 
 
-def _job(file: Path, rooms: Rooms, source: str, kind: str, wanted: dict[str, str]) -> ImportJob | HarJob:
+def _job(
+    file: Path, rooms: Rooms, source: str, kind: str, wanted: dict[str, str], sheet: str | None, made: datetime | None
+) -> ImportJob | HarJob:
     from crawlers.har_job import HarJob
     from ingest.imports.job import ImportJob
 
@@ -119,7 +133,16 @@ def _job(file: Path, rooms: Rooms, source: str, kind: str, wanted: dict[str, str
         kind=kind,  # type: ignore[arg-type]  # click checked the choice
         wanted=wanted,
         match=brand.match,
+        sheet=sheet,
+        written=made,
     )
+
+
+def _date(text: str) -> datetime:
+    try:
+        return read_instant(text)[0]
+    except ValueError:
+        raise UserError(f"--date 应写成 2026-03-04 或 2026-03-04 14:05，而不是“{text}”") from None
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -246,6 +269,8 @@ def _result(
         "seconds": round(seconds, 1),
         "already_imported": already,
         "interrupted": interrupted,
+        "left_out": state.left_out,
+        "unread_sheets": list(getattr(job, "unread", ())),
     }
     if no_wait:
         return result | {"dead": state.dead}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import re
 import zlib
 from typing import Any, Final
 
 import orjson
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +27,14 @@ router = APIRouter()
 
 MAX_UNPACKED: Final = 32 * 1024 * 1024
 RETRY_AFTER: Final = 5.0
+MAX_LINES: Final = 10 * MAX_ITEMS
+"""Lines of JSON lines, blank ones among them."""
+MAX_PIECES: Final = 100 * MAX_ITEMS
+"""Objects, lists and commas outside of texts (an item with every field has fifty): bounds what JSON takes in memory."""
+_PIECE: Final = re.compile(rb'[{\[,]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+READERS: Final = 2
+"""Batches that are unpacked and read at a time."""
+_reading = CapacityLimiter(READERS)
 JSON_LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
 
 
@@ -44,7 +56,11 @@ async def push(request: Request, pages: PagesDep) -> Response:
     if pusher is None or pushing is None:
         return JSONResponse({"error": "推送要用令牌：Authorization: Bearer …（shengwen tokens create）"}, 403)
     try:
-        items = _items(_unpacked(await request.body(), request), request)
+        body = await request.body()
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        # In a thread: what unpacks to 32 MB would keep the page from everybody else meanwhile.
+        items = await run_sync(lambda: _items(_unpacked(body, encoding), media), limiter=_reading)
     except ClientDisconnect:
         return JSONResponse({"error": f"请求超过 {MAX_PUSHED} 字节，请分成几批"}, 413)
     except _Refused as refused:
@@ -65,8 +81,7 @@ def _told(outcomes: list[Outcome]) -> Response:
     return Response(orjson.dumps({**counts, "results": results}), status, media_type="application/json")
 
 
-def _unpacked(body: bytes, request: Request) -> bytes:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+def _unpacked(body: bytes, encoding: str) -> bytes:
     if encoding == "identity":
         return body
     if encoding != "gzip":
@@ -83,13 +98,16 @@ def _unpacked(body: bytes, request: Request) -> bytes:
     return plain
 
 
-def _items(body: bytes, request: Request) -> list[Any]:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _items(body: bytes, media: str) -> list[Any]:
     if media in JSON_LINES:
+        if body.count(b"\n") > MAX_LINES or sum(not line.isspace() for line in io.BytesIO(body)) > MAX_ITEMS:
+            raise _Refused(413, f"一批应有 1 到 {MAX_ITEMS} 条，这里更多，请分成几批")
+        _check_pieces(body)
         items: Any = [
-            _loaded(line, f"第 {number} 行") for number, line in enumerate(body.splitlines(), 1) if line.strip()
+            _loaded(line, f"第 {number} 行") for number, line in enumerate(io.BytesIO(body), 1) if not line.isspace()
         ]
     elif media == "application/json":
+        _check_pieces(body)
         value = _loaded(body, "请求")
         items = value.get("mentions") if isinstance(value, dict) and set(value) == {"mentions"} else value
     else:
@@ -99,6 +117,15 @@ def _items(body: bytes, request: Request) -> list[Any]:
     if not 1 <= len(items) <= MAX_ITEMS:
         raise _Refused(413 if items else 400, f"一批应有 1 到 {MAX_ITEMS} 条，这里有 {len(items)} 条")
     return items
+
+
+def _check_pieces(body: bytes) -> None:
+    """Raises _Refused for JSON of far more parts than a batch has, before anything is made of them."""
+    texts = 0
+    for number, piece in enumerate(_PIECE.finditer(body), 1):
+        texts += piece[0][:1] == b'"'
+        if number - texts > MAX_PIECES or texts > 2 * MAX_PIECES:
+            raise _Refused(413, f"内容的层次或条目太多（一批最多 {MAX_ITEMS} 条），请分成几批")
 
 
 def _loaded(data: bytes, where: str) -> Any:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawlers.decode import MAX_BODY, MAX_DEPTH
+from crawlers.endpoint import MAX_PROBLEMS, MAX_RECORDS
 from crawlers.parse import PLATFORMS, parse
 from crawlers.payload import Page
 from ingest.errors import Poison, UserError
@@ -228,6 +229,15 @@ def test_a_long_page_is_read_in_good_time(platform: str) -> None:
     assert page.signal == "ok"
     # Some ten microseconds a field; a quadratic step would need minutes. Generous for a busy machine.
     assert time.process_time() - started < 15
+
+
+def test_a_page_of_broken_records_tells_some_and_counts_the_rest() -> None:
+    count = MAX_RECORDS + 5000
+    good = JD_OLD["comments"][0]
+    answer = {**JD_OLD, "comments": [good, *[{"id": None}] * count]}
+    page = read("jd", answer, url=JD_OLD_URL.format(page=0))
+    assert (page.signal, len(page.mentions), len(page.problems)) == ("ok", 1, MAX_PROBLEMS)
+    assert page.broken == count
 
 
 def _is_list_of_records(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -254,6 +255,34 @@ def test_a_draft_that_cannot_be_sealed_is_parked_and_its_neighbours_pass(
     assert (len(taken.new), taken.dead) == (2, 1)
     assert len(streamed(log)) == 2
     assert DeadLetters(log, clock).open()[0].error.startswith("rating")
+
+
+def test_a_page_is_parked_once_however_much_of_it_is_broken(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock
+) -> None:
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    problems = [Problem(f"comments[{n}].id", "missing", f"{n}".encode()) for n in range(40)]
+    page = replace(a_page(a_draft(native_id=1), a_draft(native_id=2, rating=99), problems=problems), more_problems=9)
+    taken = pipeline.take(page, a_payload(), query="q", parser="p", since=ListState())
+    pipeline.flush()
+    assert (len(taken.new), taken.dead) == (1, 50)
+    (letter,) = DeadLetters(log, clock).open()
+    assert (letter.error, letter.headers["broken"]) == ("comments[0].id: missing", "41")
+    assert privacy.unlock(letter.payload) == a_payload().body
+    again = a_page(problems=[*problems[:3], Problem("comments[77].id", "missing", b"new")])
+    take(pipeline, again)
+    pipeline.flush()
+    assert len(log.read(Topics.DEAD_LETTERS, 0, 0, 10)) == 2, "a record that broke before is no news, a new one is"
+
+
+def test_what_is_parked_is_not_held_without_bound(
+    log: SqliteLog, engine: Engine, privacy: Privacy, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawlers.pipeline.MAX_HELD", 1000)
+    pipeline = a_pipeline(log, engine, privacy, clock)
+    page = a_page(problems=[Problem("comments[0].id", "missing", b"1")])
+    pipeline.take(page, a_payload(b"x" * 2000), query="q", parser="p", since=ListState())
+    assert len(log.read(Topics.DEAD_LETTERS, 0, 0, 10)) == 1, "before the batch is full"
 
 
 def test_a_parser_that_reads_nothing_any_more_stops_the_run(

@@ -44,7 +44,9 @@ from tests.servers.places import Place
 
 pytestmark = pytest.mark.timeout(600)
 READ: Sequence[Platform] = [
-    platform for platform in PLATFORMS if platform not in ("xiaohongshu", "douyin") or os.environ.get("SHENGWEN_DEMO_ALL")
+    platform
+    for platform in PLATFORMS
+    if platform not in ("xiaohongshu", "douyin") or os.environ.get("SHENGWEN_DEMO_ALL")
 ]
 PAGE = {"port": 8700}
 NUMBERS = {"id", "incident_id", "ticket_id"}

@@ -258,7 +258,7 @@ class Writer:
             row = _cells(key, "", "", "", "")
             expected.empty += 1
         elif draw < 0.10:
-            row = _cells(key, f"评分读不懂（{key}）", "9", "", "")
+            row = _cells(key, f"时间读不懂（{key}）", "", "不是时间", "")
             expected.dead_letters += 1
         elif draw < 0.11 and (told := self._told_once(earlier)):
             row = self._rows.pop(told)  # not told again: a copy of which words would it be?

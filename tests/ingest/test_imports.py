@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from hypothesis import given, settings
@@ -25,11 +29,12 @@ from ingest.errors import Poison, UserError
 from ingest.imports.job import ImportJob, ImportState
 from ingest.imports.mapping import TEXT_HEADINGS, guess_columns, guess_mapping
 from ingest.imports.rows import draft_from_row
-from ingest.imports.tables import BadRow, Row, open_table
+from ingest.imports.tables import MAX_UNPACKED, BadRow, Row, open_table
 from ingest.log.base import Topics
 from ingest.log.sqlite import SqliteLog
 from ingest.mention import Mention, mention_from_json
 from ingest.privacy import Privacy
+from ingest.times import read_instant
 
 SECRET = b"a secret for tests only, 32 bytes"
 
@@ -103,6 +108,17 @@ def test_xlsx_keeps_ids_and_dates(tmp_path: Path, log: SqliteLog) -> None:
     assert (second.created_precision, second.rating_scale) == ("day", "5")
 
 
+def test_a_workbook_that_unpacks_to_gigabytes_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.xlsx"
+    with ZipFile(file, "w", ZIP_DEFLATED) as parts:
+        with parts.open("xl/sharedStrings.xml", "w") as out:
+            for _ in range(MAX_UNPACKED >> 20):
+                out.write(b"<si><t/></si>   " * (1 << 16))
+        parts.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(UserError, match="请把它分成几个文件"):
+        table_of(file)
+
+
 def test_not_an_xlsx_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 not a book")
     with pytest.raises(UserError, match="不是有效的 xlsx"):
@@ -133,13 +149,12 @@ def test_the_mapping_is_guessed_and_can_be_overridden() -> None:
         ({"id": True, "text": "x"}, "id"),
         ({"text": 3.5}, "text"),
         ({"text": {"a": 1}}, "text"),
-        ({"text": "x", "rating": "7"}, "rating"),
-        ({"text": "x", "rating": "很好"}, "rating"),
+        ({"rating": "7"}, "rating"),
+        ({"id": "1.23457E+18", "text": "x"}, "id"),
+        ({"id": "a\nb", "text": "x"}, "id"),
         ({"text": "x", "created_at": "昨天吧"}, "created_at"),
         ({"text": "x", "created_at": "2026-13-40"}, "created_at"),
         ({"text": "x", "created_at": 1e300}, "created_at"),
-        ({"text": "x", "likes": "很多"}, "likes"),
-        ({"text": "x", "product": {"id": 1.0e19}}, "product.id"),
     ],
 )
 def test_a_row_that_does_not_fit_names_the_field(cells: dict[str, Any], field: str) -> None:
@@ -183,6 +198,23 @@ def test_personal_data_is_masked_before_the_log(tmp_path: Path, log: SqliteLog) 
     assert "13800000000" not in stored
     assert "小张张" not in stored
     assert collected(log)[0].author.key
+
+
+def test_personal_data_beside_the_text_is_masked_in_a_file_as_well(tmp_path: Path, log: SqliteLog) -> None:
+    where = "广东省深圳市南山区科技路12号3栋502室 13812345678"
+    file = tmp_path / "a.csv"
+    file.write_text(
+        "评价ID,评价内容,地区,商品名称,规格,链接\n"
+        f"1,漏水,{where},取暖器,收货地址：{where},https://s.example/r?id=7&phone=13812345678&token=SECRET\n"
+        "2,不热,美国,取暖器,白色,javascript:alert(1)\n",
+        encoding="utf-8",
+    )
+    run(file, log)
+    first, second = collected(log)
+    assert (first.region, first.url) == ("广东", "https://s.example/r?id=7")
+    line = first.to_json().decode()
+    assert not [private for private in ("深圳", "科技路", "502", "13812345678", "SECRET") if private in line]
+    assert (second.text, second.region, second.url) == ("不热", None, None)
 
 
 def test_texts_without_ids_are_one_mention_when_they_are_the_same(tmp_path: Path, log: SqliteLog) -> None:
@@ -230,7 +262,8 @@ with SqliteLog(Path(sys.argv[2])) as log:
 def test_kill_9_loses_no_row_and_streams_none_twice(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     rows = [
-        json.dumps({"id": str(i), "text": f"第{i}条评价", "rating": 9 if i % 97 == 0 else 5}) for i in range(20_000)
+        json.dumps({"id": str(i), "text": f"第{i}条评价", "created_at": "不是时间" if i % 97 == 0 else "2026-03-01"})
+        for i in range(20_000)
     ]
     file.write_text("\n".join(rows), encoding="utf-8")
     chance = random.Random(7)
@@ -344,7 +377,29 @@ def test_a_score_that_goes_to_ten_is_an_nps_answer_only_in_a_survey() -> None:
     five = [{"评分": str(n), "原因": "随便写写"} for n in (1, 4, 5)]
     assert guess_mapping(["评分", "原因"], {}, ten, "survey") == {"nps": "评分", "text": "原因"}
     assert guess_mapping(["评分", "原因"], {}, five, "survey") == {"rating": "评分", "text": "原因"}
-    assert guess_mapping(["评分", "内容"], {}, ten) == {"rating": "评分", "text": "内容"}
+    assert guess_mapping(["评分", "内容"], {}, ten) == {"rating10": "评分", "text": "内容"}
+    slip = [{"评分": str(n), "内容": "随便写写"} for n in (5, 4, 5, 3, 10, 5)]
+    assert guess_mapping(["评分", "内容"], {}, slip) == {"rating": "评分", "text": "内容"}
+    assert guess_mapping(["评分", "内容"], {"rating": "评分"}, ten) == {"rating": "评分", "text": "内容"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answers", "field"),
+    [
+        ("您有多大可能向朋友推荐我们？(0-10)", ["3", "9", "10"], "nps"),
+        ("您有多大可能向朋友推荐我们？(0-10)", [], "nps"),
+        ("您有多大可能向朋友推荐我们？(0～10分)", ["4", "5", "3"], "nps"),
+        ("您会向同事推荐吗", ["9", "7分", "无"], "nps"),
+        ("您会向同事推荐吗", ["4", "5", "3"], ""),
+        ("您会向同事推荐吗", ["会", "不会"], ""),
+        ("您会推荐给谁", ["同事", "家里人"], ""),
+        ("您会把我们推荐给朋友吗", [9, 10, 2], "nps"),
+    ],
+)
+def test_a_question_about_recommending_is_told_by_its_answers(question: str, answers: list[Any], field: str) -> None:
+    rows = [{question: answer, "其他建议": "师傅来得慢"} for answer in answers]
+    told = {guess.column: guess.field for guess in guess_columns([question, "其他建议"], {}, rows, "survey")}
+    assert told == {question: field, "其他建议": "text"}
 
 
 @pytest.mark.parametrize(
@@ -358,6 +413,18 @@ def test_a_score_that_goes_to_ten_is_an_nps_answer_only_in_a_survey() -> None:
         ("csat", "非常不满意", 1, "CSAT 1/5"),
         ("csat", "2分", 2, "CSAT 2/5"),
         ("rating", "4", 4, None),
+        ("rating", "★★★★★", 5, None),
+        ("rating", "★★☆☆☆", 2, None),
+        ("rating", "⭐⭐⭐", 3, None),
+        ("rating", "4.5", 5, "4.5/5"),
+        ("rating", 3.2, 3, "3.2/5"),
+        ("rating", "4/5", 4, None),
+        ("rating", "8/10", 4, "8/10"),
+        ("rating10", "10", 5, "10/10"),
+        ("rating10", 9.0, 5, "9/10"),
+        ("rating10", "7", 4, "7/10"),
+        ("rating10", "0", 1, "0/10"),
+        ("rating10", "5", 3, "5/10"),
     ],
 )
 def test_survey_answers_become_stars_and_stay_readable(
@@ -373,12 +440,16 @@ def test_survey_answers_become_stars_and_stay_readable(
 @pytest.mark.parametrize(
     ("field", "answer"), [("nps", "11"), ("nps", "-1"), ("nps", "高"), ("csat", "6"), ("csat", "0")]
 )
-def test_an_answer_off_its_scale_is_a_dead_letter(field: str, answer: str) -> None:
+def test_an_answer_off_its_scale_is_left_out_beside_words_and_a_dead_letter_alone(field: str, answer: str) -> None:
+    left_out: Counter[str] = Counter()
+    mapping = {"text": "t", field: "a"}
+    draft = draft_from_row(
+        {"t": "x", "a": answer}, mapping, source="import:问卷", kind="survey",
+        without_date=ManualClock().now(), left_out=left_out,
+    )  # fmt: skip
+    assert (draft.text, draft.rating, dict(left_out)) == ("x", None, {field: 1})
     with pytest.raises(Poison) as caught:
-        draft_from_row(
-            {"t": "x", "a": answer}, {"text": "t", field: "a"}, source="import:问卷", kind="survey",
-            without_date=ManualClock().now(),
-        )  # fmt: skip
+        draft_from_row({"a": answer}, mapping, source="import:问卷", kind="survey", without_date=ManualClock().now())
     assert caught.value.field == field
 
 
@@ -389,8 +460,9 @@ def test_a_survey_is_imported_with_answers_that_have_no_words(tmp_path: Path, lo
         "A2,9,,2025-03-01 11:00,13812345679\nA3,15,写错了,2025-03-01 12:00,13812345670\n".encode("gb18030")
     )
     state = run(file, log, kind="survey")
-    assert (state.collected, state.dead) == (2, 1)
-    first, second = collected(log)
+    assert (state.collected, state.dead, state.left_out) == (3, 0, {"nps": 1})
+    first, second, third = collected(log)
+    assert (third.text, third.rating) == ("写错了", None)
     assert (first.id, first.rating, first.rating_original, first.text) == (
         "import:test:survey:A1",
         1,
@@ -451,3 +523,176 @@ def test_formulas_are_never_run(tmp_path: Path, log: SqliteLog) -> None:
     formula, text = collected(log)
     assert (formula.text, formula.empty_text) == ("", True)
     assert text.text == "=1+1 是我的评价"
+
+
+# -- exports as people have them -------------------------------------------------------------------------------------
+
+
+def write_csv(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "lost", [["1.23457E+18"] * 2, ['="1.2E+18"', "2"], [f"73012345678901{n}0000" for n in range(3)]]
+)
+def test_ids_that_excel_rounded_refuse_the_file_and_say_what_to_do(
+    tmp_path: Path, log: SqliteLog, lost: list[str]
+) -> None:
+    file = write_csv(tmp_path / "a.csv", "评价ID,评价内容", *(f"{one},第{n}条" for n, one in enumerate(lost)))
+    with pytest.raises(UserError, match="设为“文本”"):
+        run(file, log)
+    state = run(file, log, wanted={"id": "-"})
+    assert (state.collected, state.dead) == (len(lost), 0)
+    assert len({mention.id for mention in collected(log)}) == len(lost), "told apart by their words"
+
+
+def test_ids_rounded_in_a_workbook_are_found_as_well(tmp_path: Path, log: SqliteLog) -> None:
+    book = Workbook()
+    assert book.active is not None
+    for row in (["评价ID", "评价内容"], [1.23457e18, "漏水"], [1.23458e18, "不热"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match="末几位已经丢了"):
+        run(tmp_path / "a.xlsx", log)
+
+
+def test_a_rounded_id_further_down_is_a_dead_letter(tmp_path: Path, log: SqliteLog) -> None:
+    rows = [f"{n},第{n}条" for n in range(60)]
+    state = run(write_csv(tmp_path / "a.csv", "评价ID,评价内容", *rows, "1.23457E+18,漏水"), log)
+    assert (state.collected, state.dead) == (60, 1)
+    assert "重新导出" in DeadLetters(log, ManualClock()).open()[0].error
+
+
+def test_what_keeps_digits_in_excel_is_taken_off(tmp_path: Path, log: SqliteLog) -> None:
+    file = write_csv(
+        tmp_path / "a.csv",
+        "评价ID,商品编号,评价内容",
+        '="7301234567890123456","=""100012043978""",漏水',
+        "'7301234567890123457,'0012,不热",
+    )
+    run(file, log)
+    first, second = collected(log)
+    assert [m.id.rpartition(":")[2] for m in (first, second)] == ["7301234567890123456", "7301234567890123457"]
+    assert [m.product and m.product.id for m in (first, second)] == ["100012043978", "0012"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns", "count"),
+    [
+        (["旗舰店评价导出", "评价ID,评价内容", "1,漏水"], ["评价ID", "评价内容"], 1),
+        (
+            ["旗舰店评价导出(2026-01-01,2026-02-01),,", "", "评价ID,评价内容,评分", "1,漏水,1"],
+            ["评价ID", "评价内容", "评分"],
+            1,
+        ),
+        (["说明：三列", "共 2 条", "评价ID\t评价内容", "1\t漏水", "2\t不热"], ["评价ID", "评价内容"], 2),
+        (["旗舰店评价导出", "评价内容", "漏水", "不热"], ["评价内容"], 2),
+        (["甲,乙,丙", "评价,内容,时间", "1,2,3"], ["甲", "乙", "丙"], 2),
+        (["暖气片一直不热", "评价", "还行"], ["评价"], 1),
+        (["暖气片一直不热" * 20, "评价", "还行"], ["text"], 3),
+    ],
+)
+def test_a_title_above_the_heading_is_no_data(tmp_path: Path, lines: list[str], columns: list[str], count: int) -> None:
+    found, rows = table_of(write_csv(tmp_path / "a.csv", *lines))
+    assert (found, len(rows)) == (columns, count)
+
+
+def test_a_workbook_with_a_title_and_more_sheets(tmp_path: Path, log: SqliteLog) -> None:
+    book = Workbook()
+    first = book.active
+    assert first is not None
+    first.title = "一月"
+    for row in (["旗舰店评价导出"], [], ["评价ID", "评价内容", "买家说的"], ["1", "漏水", "x"]):
+        first.append(row)
+    second = book.create_sheet("二月")
+    for row in (["评价ID", "评价内容"], ["2", "不热"]):
+        second.append(row)
+    book.create_sheet("空的")
+    book.save(tmp_path / "a.xlsx")
+    for sheet, text, unread in ((None, "漏水", ["二月"]), ("二月", "不热", ["一月"])):
+        job = ImportJob(
+            tmp_path / "a.xlsx",
+            source="import:test",
+            log=log,
+            privacy=Privacy(SECRET),
+            clock=ManualClock(),
+            sheet=sheet,
+        )
+        job.run(threading.Event(), lambda state: None, {})
+        assert (collected(log)[-1].text, list(job.unread)) == (text, unread)
+    with pytest.raises(UserError, match="没有工作表“三月”，现有的是 一月、二月、空的"):
+        run(tmp_path / "a.xlsx", log, sheet="三月")
+
+
+def test_a_heading_that_nobody_knows_is_found_by_the_users_words(tmp_path: Path, log: SqliteLog) -> None:
+    file = write_csv(tmp_path / "a.csv", "导出", "甲,乙", "漏水,1")
+    run(file, log, wanted={"text": "甲"})
+    assert [mention.text for mention in collected(log)] == ["漏水"]
+
+
+def test_what_cannot_be_read_beside_the_words_costs_no_review(tmp_path: Path, log: SqliteLog) -> None:
+    file = write_csv(
+        tmp_path / "a.csv",
+        "评价ID,评价内容,评分,点赞数,回复数,用户,链接",
+        "1,甲,-,-,/,-,无",
+        "2,乙,五星,共 23 条,1.5万,u1,https://a.example/1",
+        "3,丙,很好,很多,10万+,u2,不是链接",
+        '4,丁,4.5,"1,234",N/A,-,',
+        "5,戊,★★★☆☆,3,2,-,",
+    )
+    state = run(file, log)
+    assert (state.collected, state.dead) == (5, 0)
+    assert state.left_out == {"likes": 1, "rating": 1, "url": 1}
+    told = [(m.text, m.rating, m.likes, m.replies, m.approximate) for m in collected(log)]
+    assert told == [
+        ("甲", None, None, None, False),
+        ("乙", 5, 23, 15000, True),
+        ("丙", None, None, 100000, True),
+        ("丁", 5, 1234, None, False),
+        ("戊", 3, 3, 2, False),
+    ]
+    assert [m.author.key is None for m in collected(log)] == [True, False, False, True, True]
+
+
+EXPORTED = datetime(2026, 3, 10, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "precision"),
+    [
+        ("2个月前", "2026-01-09T16:00", "month"),
+        ("3天前", "2026-03-06T16:00", "day"),
+        ("5小时前", "2026-03-09T23:00", "hour"),
+        ("昨天", "2026-03-08T16:00", "day"),
+        ("昨天 下午3:05", "2026-03-09T07:05", "minute"),
+        ("上午9:00", "2026-03-10T01:00", "minute"),
+        ("2026/3/4 下午3:05", "2026-03-04T07:05", "minute"),
+        ("2026-03-04 上午9:00:07", "2026-03-04T01:00:07", "second"),
+        ("2026年3月4日 星期三 上午12:30", "2026-03-03T16:30", "minute"),
+        ("2026-3-4 3:05 PM", "2026-03-04T07:05", "minute"),
+        ("2026-03-04 中午12:10", "2026-03-04T04:10", "minute"),
+    ],
+)
+def test_times_as_people_read_them(written: str, at: str, precision: str) -> None:
+    assert read_instant(written, EXPORTED) == (datetime.fromisoformat(at).replace(tzinfo=UTC), precision)
+
+
+@pytest.mark.parametrize("written", ["昨天吧", "2个月前左右", "下午", "2026-03-04 下午25:00", "", "前"])
+def test_what_is_no_time_stays_none(written: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_instant(written, EXPORTED)
+
+
+def test_relative_dates_are_counted_from_the_files_own_date(tmp_path: Path, log: SqliteLog) -> None:
+    file = write_csv(tmp_path / "a.csv", "评价ID,评价内容,评价时间", "1,漏水,3天前", "2,不热,不是时间")
+    saved = datetime(2025, 5, 10, 4, tzinfo=UTC).timestamp()
+    os.utime(file, (saved, saved))
+    run(file, log)
+    run(file, log, written=datetime(2025, 5, 1, 4, tzinfo=UTC))
+    assert [m.created_at.isoformat() for m in collected(log)] == [
+        "2025-05-06T16:00:00+00:00",
+        "2025-04-27T16:00:00+00:00",
+    ]
+    letters = DeadLetters(log, ManualClock()).open()
+    assert {letter.headers["since"][:10] for letter in letters} == {"2025-05-10", "2025-05-01"}

@@ -274,6 +274,58 @@ def test_nothing_of_who_wrote_it_is_in_the_record(privacy: Privacy) -> None:
     assert mention.seller_reply == "亲，[订单号]已处理，@[用户]"
 
 
+def test_of_a_place_the_province_and_of_a_products_words_no_person(privacy: Privacy) -> None:
+    where = "广东省深圳市南山区科技路12号3栋502室 13812345678"
+    draft = a_draft(
+        region=where,
+        url="https://a:b@shop.example/item?id=652000000001&phone=13812345678&token=SECRET",
+        product=Product(id="100012043978", name="取暖器 13812345678", spec=f"白色；收货地址：{where}"),
+    )
+    mention = privacy.seal(draft, a_raw())
+    assert mention.region == "广东"
+    assert mention.url == "https://shop.example/item?id=652000000001"
+    assert mention.product == Product(
+        id="100012043978", name="取暖器 [电话]", spec=mention.product and mention.product.spec
+    )
+    line = mention.to_json().decode()
+    for private in ("深圳", "科技路", "502", "13812345678", "SECRET", "a:b"):
+        assert private not in line
+    assert privacy.seal(a_draft(region="x" * 50 + "广东"), a_raw()).region is None
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://item.jd.com/100012043978.html", "https://item.jd.com/100012043978.html"),
+        ("https://detail.tmall.com/item.htm?id=652000000001&skuId=1", "https://detail.tmall.com/item.htm?id=652000000001&skuId=1"),
+        (
+            "https://www.xiaohongshu.com/explore/66aa?xsec_token=AB1=&xsec_source=pc_search",
+            "https://www.xiaohongshu.com/explore/66aa?xsec_source=pc_search",
+        ),
+        ("https://www.zhihu.com/question/1/answer/2#comment-3", "https://www.zhihu.com/question/1/answer/2#comment-3"),
+        ("https://a.example/#/cb?access_token=x", "https://a.example/"),
+        ("https://a.example/x?q=%E7%83%AD&who=%31%33812345678&b", "https://a.example/x?q=%E7%83%AD&b"),
+        ("https://a.example/x?m=zhang%40mail.example&a_bogus=1&sign=2&uid=3&sid=4&openid=5&nickName=6", "https://a.example/x"),
+        ("https://detail.tmall.com/item.htm?id=18912345678", "https://detail.tmall.com/item.htm?id=18912345678"),
+        ("https://www.zhihu.com/question/1/answer/13812345678", "https://www.zhihu.com/question/1/answer/13812345678"),
+        ("https://a.example/order/13812345678", None),
+        ("https://a.example/u/zhang%40mail.example", None),
+        ("http://a.example:8080/x", "http://a.example:8080/x"),
+        ("https://a.example:port/x", None),
+        ("javascript:alert(1)", None),
+        ("data:text/html,<script>", None),
+        ("https://", None),
+        ("https://a b.example/", None),
+        ("https://a.example/\nSet-Cookie: x", None),
+        ("//a.example/x", None),
+        ("https://a.example/" + "x" * 3000, None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_an_address_is_kept_without_person_and_key(privacy: Privacy, url: str, kept: str | None) -> None:
+    assert privacy.seal(a_draft(url=url), a_raw()).url == kept
+
+
 def test_author_keys_are_stable_and_differ_by_source_person_and_secret(privacy: Privacy) -> None:
     other = Privacy(b"x" * SECRET_BYTES)
     keys = [

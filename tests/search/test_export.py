@@ -63,6 +63,27 @@ def test_csv_opens_in_a_spreadsheet_and_runs_nothing(tmp_path: Path) -> None:
     assert (first["点赞"], first["回复数"], first["严重度"]) == ("3", "", "6.5")
 
 
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])
+def test_a_cell_that_a_spreadsheet_could_run_is_neutralised(tmp_path: Path, first: str) -> None:
+    evil = f'{first}HYPERLINK("http://evil.example","x")'
+    said = a_classified(
+        text=evil,
+        title=evil,
+        seller_reply=evil,
+        appends=[Append(text=evil)],
+        product=Product(id=evil, sku=evil, name=evil, spec=evil),
+        matched=Matched(words=(evil,), query=evil),
+    )
+    assert export(iter([said]), tmp_path / "x.csv") == 1
+    (row,) = read_csv(tmp_path / "x.csv")
+    changed = [heading for heading, cell in row.items() if cell.endswith(evil) and cell != evil]
+    assert {"内容", "标题", "商家回复", "追评", "产品", "产品编号", "SKU", "规格", "匹配词"} == set(changed)
+    assert all(row[heading] == f"'{evil}" for heading in changed)
+    assert not [cell for cell in row.values() if cell[:1] in "=+-@\t\r＝＋－＠" and cell]
+    assert export(iter([said]), tmp_path / "x.xlsx") == 1
+    assert read_xlsx(tmp_path / "x.xlsx")[0]["SKU"] is not None  # a text there, whatever it begins with
+
+
 def test_xlsx_keeps_texts_as_texts_and_numbers_as_numbers(tmp_path: Path) -> None:
     long = a_classified(text="长" * 40_000 + "\x01")
     assert export(iter([SAID, long]), tmp_path / "x.xlsx") == 2

@@ -47,7 +47,7 @@ def reviews(path: Path) -> Path:
     rows += [
         "101,接头漏水了，打13800000000没人管,1,2026-01-03",
         "102,,,",
-        "103,评分不对,9,",
+        "103,时间不对,5,不是时间",
         "101,接头漏水了，打13800000000没人管,1,2026-01-03",
     ]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -135,12 +135,12 @@ def test_doctor_sees_a_lost_record(capsys: Out, home: Path, tmp_path: Path) -> N
 
 
 def test_dead_letters_are_listed_shown_masked_and_replayed(capsys: Out, home: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text,rating\n打13800000000没人接,9\n", encoding="utf-8")
+    (tmp_path / "a.csv").write_text("text,created_at\n打13800000000没人接,不是时间\n", encoding="utf-8")
     run("import", str(tmp_path / "a.csv"), "--source", "shop")
     capsys.readouterr()
     assert run("dead-letters", "list", "--json") == 0
     (letter,) = lines(capsys.readouterr().out)
-    assert letter["error"].startswith("rating:")
+    assert letter["error"].startswith("created_at:")
     assert run("dead-letters", "show", letter["id"]) == 0
     shown = capsys.readouterr().out
     assert "没人接" in shown or "\\u6ca1" in shown

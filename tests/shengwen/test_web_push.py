@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,21 @@ def test_every_item_has_its_own_answer_in_order(world: World, token: str) -> Non
     assert (first.text, second.text, first.id == second.id) == ("漏水，电话[电话]", "又漏水了", True)
 
 
+def test_personal_data_beside_the_text_is_masked_as_well(world: World, token: str) -> None:
+    where = "广东省深圳市南山区科技路12号3栋502室 13812345678"
+    item = {
+        "text": "不热",
+        "region": where,
+        "product": {"id": "P1", "name": "取暖器", "spec": f"收货地址：{where}"},
+        "url": "https://shop.example/r/1?phone=13812345678&token=SECRET&page=2",
+    }
+    assert push(world, token, [item]).json()["accepted"] == 1
+    (mention,) = streamed(world)
+    assert (mention.region, mention.url) == ("广东", "https://shop.example/r/1?page=2")
+    line = mention.to_json().decode()
+    assert not [private for private in ("深圳", "科技路", "502", "13812345678", "SECRET") if private in line]
+
+
 def test_pushing_again_changes_nothing_with_an_id_or_without(world: World, token: str) -> None:
     items = [{"id": "a", "text": "不热"}, {"text": "师傅没来", "created_at": "2026-03-01 09:00", "author": "1"}]
     assert push(world, token, items).json()["accepted"] == 2
@@ -169,6 +185,66 @@ def test_a_batch_that_is_none_is_refused_as_a_whole(
     answer = push(world, token, body, **headers)
     assert answer.status_code == status
     assert streamed(world) == []
+
+
+LINES = {"Content_Type": "application/x-ndjson", "Content_Encoding": "gzip"}
+BOMBS: list[tuple[bytes, dict[str, str]]] = [
+    (b"1\n" * (16 << 20), LINES),
+    (b"\n" * (32 << 20), LINES),
+    (b"[" + b"{}," * (10 << 20) + b"{}]", {"Content_Encoding": "gzip"}),
+    (b'[{"text": [' + b"1," * (15 << 20) + b"1]}]", {"Content_Encoding": "gzip"}),
+    (b'["' + b'\\"' * (15 << 20), {"Content_Encoding": "gzip"}),
+]
+"""Small when packed, and 32 MB of very many parts when not."""
+
+
+@pytest.mark.parametrize("number", range(len(BOMBS)))
+def test_a_bomb_is_refused_before_anything_is_made_of_it(
+    world: World, token: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    loads = orjson.loads
+    monkeypatch.setattr("shengwen.web.views_push.orjson.loads", lambda data: (read.append(len(data)), loads(data))[1])
+    plain, headers = BOMBS[number]
+    answer = push(world, token, gzip.compress(plain, 9), **headers)
+    assert answer.status_code in (400, 413)
+    assert "请" in answer.json()["error"]
+    assert len(read) <= 1
+    assert streamed(world) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        ({"created_at": 20000}, "created_at"),
+        ({"created_at": "20000"}, "created_at"),
+        ({"created_at": 2026}, "created_at"),
+        ({"created_at": 0}, "created_at"),
+        ({"created_at": "0001-01-01"}, "created_at"),
+        ({"created_at": "昨天"}, "created_at"),
+        ({"id": "a\nb"}, "id"),
+        ({"id": "a\u0000"}, "id"),
+        ({"id": "\u2028"}, "id"),
+        ({"id": "   "}, "id"),
+        ({"author": "a\tb"}, "author"),
+        ({"product": {"sku": "1\r"}}, "product.sku"),
+    ],
+)
+def test_times_and_ids_that_cannot_be_are_refused_and_say_why(
+    world: World, token: str, item: dict[str, Any], path: str
+) -> None:
+    (result,) = push(world, token, [{"text": "漏水", **item}]).json()["results"]
+    assert (result["status"], result["path"]) == ("rejected", path)
+    assert re.search("[一-龥]", result["reason"])
+    assert streamed(world) == []
+
+
+@pytest.mark.parametrize(
+    "value", [1772604300, 1772604300000, "1772604300", "2026-03-04T14:05:00+08:00", "2026-03-04 14:05"]
+)
+def test_times_of_programs_are_read(world: World, token: str, value: Any) -> None:
+    assert push(world, token, [{"text": "漏水", "created_at": value}]).json()["accepted"] == 1
+    assert streamed(world)[0].created_at.isoformat() == "2026-03-04T06:05:00+00:00"
 
 
 def test_a_larger_batch_than_a_form_may_be_is_taken(world: World, token: str) -> None:
