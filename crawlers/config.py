@@ -26,7 +26,7 @@ USER_AGENT: Final = "Shengwen/0.1 (customer voice collector; obeys robots.txt)"
 
 TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "jd": (("sku",),),
-    "tmall": (("item_id", "seller_id"), ("item_id",)),
+    "tmall": (("item_id", "seller_id"),),
     "xiaohongshu": (("keyword",),),
     "douyin": (("keyword",),),
     "zhihu": (("question_id",), ("article_id",), ("keyword",)),
@@ -262,12 +262,18 @@ class CrawlSettings(_Plain):
     @model_validator(mode="after")
     def _targets_fit(self) -> Self:
         for platform in PLATFORMS:
-            allowed = TARGET_FIELDS[platform]
+            allowed = self.target_fields(platform)
             for number, target in enumerate(self.of(platform).targets, 1):
                 if not any(set(target.fields) == set(fields) for fields in allowed):
                     wanted = "，或者 ".join("、".join(fields) for fields in allowed)
                     raise ValueError(f"{platform} 的第 {number} 个采集目标应当填写 {wanted}")
         return self
+
+    def target_fields(self, platform: Platform) -> tuple[tuple[str, ...], ...]:
+        """Sets of fields that the platform's targets may have; in the browser a shop's product needs no seller."""
+        if platform == "tmall" and self.tmall.way == "browser":
+            return (*TARGET_FIELDS[platform], ("item_id",))
+        return TARGET_FIELDS[platform]
 
     @property
     def platforms(self) -> Mapping[Platform, PlatformSettings]:

@@ -55,6 +55,7 @@ class Shelf:
         """The page asks for the first page of its list anew: another sorting or filter was chosen."""
         lane = self.lane
         lane.pages, lane.ended, lane.newest_first = 0, None, self.incremental
+        lane.before.update(lane.ids)  # it was shown, and counts
         lane.ids.clear()
         self.oldest, self.by_time = None, self.sorting
 

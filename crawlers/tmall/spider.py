@@ -9,7 +9,6 @@ from crawlers.capped import CappedList, Part
 from crawlers.config import Target
 from crawlers.http import HttpSpider
 from crawlers.trip import Trip
-from ingest.errors import ConfigError
 
 HOST: Final = "rate.tmall.com"
 PAGE_SIZE: Final = 20
@@ -29,14 +28,10 @@ class TmallSpider(HttpSpider):
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         item_id = target.need("item_id")
-        if target.seller_id is None:
-            raise ConfigError(
-                f"天猫商品 {item_id} 缺少 seller_id：不用浏览器时必须填写；也可以运行 shengwen login tmall 改用浏览器"
-            )
         query = urlencode(
             {
                 "itemId": item_id,
-                "sellerId": target.seller_id,
+                "sellerId": target.need("seller_id"),
                 "order": "1",
                 "currentPage": "1",
                 "append": "0",

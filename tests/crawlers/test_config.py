@@ -82,3 +82,16 @@ def test_bases_map_there_and_back() -> None:
         assert here.real(here.url(host, "/api?x=1")) == f"https://{host}/api?x=1"
     assert here.real("http://127.0.0.1:9/xhsother") == "http://127.0.0.1:9/xhsother"
     assert here.real("https://elsewhere.example.com/") == "https://elsewhere.example.com/"
+
+
+def test_a_shop_is_read_in_the_browser_as_set_or_once_somebody_has_logged_in() -> None:
+    plain = CrawlSettings.model_validate({"jd": {}}).jd
+    assert (plain.in_browser(logged_in=False), plain.in_browser(logged_in=True)) == (False, True)
+    http, browser = (CrawlSettings.model_validate({"jd": {"way": way}}).jd for way in ("http", "browser"))
+    assert not http.in_browser(logged_in=True)
+    assert browser.in_browser(logged_in=False)
+
+
+def test_in_the_browser_a_product_of_tmall_needs_no_seller() -> None:
+    there = {"way": "browser", "targets": [{"item_id": "1"}]}
+    assert CrawlSettings.model_validate({"tmall": there}).tmall.targets[0].key == "item_id=1"

@@ -25,7 +25,7 @@ OLD = ("/jd/club/", "/tmall/rate/")
 """The old lists, which the replica's pages show as well; the browser way does not listen to them."""
 PATIENT = 120
 """Seconds that a page is given, on the busiest machine."""
-pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -145,10 +145,10 @@ def test_kill_9_in_the_middle_loses_nothing_and_a_list_that_is_cut_off_is_read_b
     settings = replica.settings("jd", way="browser", questions=False, timeout=PATIENT)
     home.configure(jd=settings | {"targets": [target]})
     child = home.begin("jd")
-    wait_until(lambda: sum(path.endswith("/client.action") for path in replica.hits) >= 3, 120)
+    wait_until(lambda: sum(path.endswith("/client.action") for path in replica.hits) >= 3, 300)
     child.signal(signal.SIGKILL)
     assert child.wait() == KILLED
-    report = home.crawl("jd", 240)
+    report = home.crawl("jd", 600)
     assert report.status == "complete", report.reason
     seen = {mention.rpartition(":")[2] for mention in home.ids()}
     assert set(home.ids().values()) == {1}
