@@ -65,7 +65,7 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
     filters = re.compile(r"^\s*筛选\s*$")
     axes = AXES
     search_depth = None
-    """Nobody has said how deep a search goes: it is cut off where our own cap ends it or where it turns in a circle."""
+    """Nobody has said how deep a search goes: only our own cap cuts it off."""
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         if target.keyword is not None:

@@ -17,7 +17,7 @@ from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home, a_session
-from tests.processes import KILLED, Nursery, wait_until
+from tests.processes import KILLED, wait_until
 
 PLATFORMS: tuple[Platform, ...] = ("xiaohongshu", "douyin")
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
@@ -27,11 +27,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
 def replica() -> Iterator[Replica]:
     with running_replica() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

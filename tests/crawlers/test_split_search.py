@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.responses import Response
 
 import shengwen.demo.replica.douyin
 import shengwen.demo.replica.xiaohongshu
@@ -21,7 +23,7 @@ from crawlers.xiaohongshu.spider import XiaohongshuSpider
 from ingest.coverage import Coverage
 from shengwen.demo.items import Item
 from shengwen.demo.replica.douyin import duration
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import Replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
@@ -30,12 +32,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.m
 KEYWORD, WORD = "暖房手记", "排气阀"
 CAPS = {"xiaohongshu": XiaohongshuSpider.search_depth, "douyin": DouyinSpider.search_depth}
 """One result a page: so many results any search shows."""
-
-
-@pytest.fixture(scope="module")
-def replica() -> Iterator[Replica]:
-    with running_replica() as running:
-        yield running
 
 
 @pytest.fixture
@@ -87,8 +83,8 @@ class Crowd:
         """Posts of these ages, without comments. ``pictures`` of a video: its minutes."""
         for n, age in enumerate(days):
             at = self._now - timedelta(days=age, minutes=n)
-            more = {"title": "", "text": f"{KEYWORD}{text}第{n}篇{self._rng.random()}", "pictures": pictures}
-            more |= {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more: dict[str, Any] = {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more |= {"title": "", "text": f"{KEYWORD}{text}第{n}篇", "pictures": pictures}
             self.items.append(replace(self._pattern, created_at=at, **more))
         self.items.sort(key=lambda item: (item.created_at, item.native_id), reverse=True)
 
@@ -181,6 +177,23 @@ def test_a_search_that_fits_is_not_filtered(
     assert (record.status, record.cut_off) == ("complete", ())
     assert set(home.ids()) == crowd.ids()
     assert {one.partition("+")[2] for one in asked} <= {"", "time_descending", "2"}
+
+
+def test_where_the_sortings_are_in_the_panel_of_filters_the_newest_are_chosen_there(
+    replica: Replica, home: Home, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shengwen.demo.replica.xiaohongshu.page
+
+    def without_bar(template: str, **context: Any) -> Response:
+        body = bytes(plain(template, **context).body)
+        return Response(re.sub(rb"<button data-sort[^/]*</button>", b"", body), media_type="text/html")
+
+    monkeypatch.setattr(shengwen.demo.replica.xiaohongshu, "page", without_bar)
+    crowd = Crowd(replica, "xiaohongshu", monkeypatch)
+    crowd.add([1, 2])
+    assert crawl(replica, home, "xiaohongshu").status == "complete"
+    assert set(home.ids()) == crowd.ids()
+    assert f"{KEYWORD}+time_descending" in asked
 
 
 @pytest.mark.parametrize("by_force", [False, True])

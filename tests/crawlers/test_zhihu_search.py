@@ -20,7 +20,6 @@ from tests.crawlers.crowd import HITS, KEYWORD, World, ids, running_world
 from tests.crawlers.replica import running_replica
 from tests.crawlers.runs import Home, a_session
 from tests.crawlers.trouble import Answered, Asked, Log, Spoil, Turn, Wire
-from tests.processes import Nursery
 
 pytestmark = pytest.mark.timeout(600)
 in_chromium = pytest.mark.browser
@@ -34,11 +33,6 @@ SETTLED: dict[str, Any] = {"revisit_hours": [], "timeout": 30}
 def world() -> Iterator[World]:
     with running_world() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.fixture
