@@ -89,6 +89,21 @@ def test_the_hours_budget_holds_across_runs_and_starts_anew(engine: Engine, cloc
     assert Ledger(engine, "jd", clock).budgets.spend(1)
 
 
+def test_what_one_budget_refuses_is_taken_from_neither(engine: Engine, clock: ManualClock) -> None:
+    budgets = Ledger(engine, "jd", clock).budgets
+    assert [budgets.spend(5, 3) for _ in range(4)] == [True, True, True, False]  # the day's is spent
+    assert budgets.pages_today() == 3
+    assert [budgets.spend(4) for _ in range(2)] == [True, False]  # the hour's counts those three, not the fourth
+    clock.advance(3601)
+    assert [budgets.spend(1, 100) for _ in range(2)] == [True, False]  # the hour's is spent
+    assert budgets.pages_today() == 4
+    clock.advance(86_400)
+    assert [budgets.spend(5, 1) for _ in range(2)] == [True, False]
+    assert budgets.pages_today() == 1
+    clock.jump(clock.now() - timedelta(minutes=30))  # a clock set back must not freeze the budget
+    assert budgets.spend(1, 100)
+
+
 def test_items_not_seen_for_long_are_forgotten(ledger: Ledger, clock: ManualClock) -> None:
     ledger.begin()
     ledger.record([Seen("old", "1"), Seen("kept", "1")], ledger.run)

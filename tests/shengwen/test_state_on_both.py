@@ -65,10 +65,13 @@ def test_a_saved_search_is_one_whoever_saves_it_at_the_same_moment(engine: Engin
     assert saved.query.startswith("漏水 ")
 
 
-def test_runs_that_share_a_platforms_budget_do_not_overdraw_it(engine: Engine, clock: ManualClock) -> None:
+@pytest.mark.parametrize("limits", [(20, None), (20, 100), (100, 20)])
+def test_runs_that_share_a_platforms_budget_do_not_overdraw_it(
+    engine: Engine, clock: ManualClock, limits: tuple[int, int | None]
+) -> None:
     ledgers = [Ledger(engine, "jd", clock) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        spent = list(pool.map(lambda n: ledgers[n % 8].budgets.spend(20), range(48)))
+        spent = list(pool.map(lambda n: ledgers[n % 8].budgets.spend(*limits), range(48)))
     assert sum(spent) == 20
 
 
