@@ -65,7 +65,7 @@ def question_feeds(answer: Answer) -> Page:
 
 
 def search(answer: Answer) -> Page:
-    """Site search: results without their content are stubs."""
+    """Site search: results without their content, or with some of it only, are stubs."""
     harvest = Harvest()
     items = list(answer.root.each("data"))
     for item in items:
@@ -86,7 +86,7 @@ def _found(record: Reader, marked: Reader, answer: Answer) -> Draft:
     draft = item_draft(record, answer)
     draft.title = draft.title or clean_html(marked.text("title")) or None
     draft.text = draft.text or clean_html(marked.text("description"))
-    draft.partial = not record.text("content", "detail", "description")
+    draft.partial = record.flag("content_need_truncated") or not record.text("content", "detail", "description")
     return draft
 
 
@@ -128,12 +128,7 @@ def ssr_page(answer: Answer) -> Page:
     if any(shown["needForceLogin"].value is True for shown in state.at("question.answers").values()):
         reason = "the page shows no more without a login (needForceLogin)"
         return Page(
-            endpoint=PAGE,
-            signal="login_required",
-            reason=reason,
-            mentions=page.mentions,
-            problems=page.problems,
-            more_problems=page.more_problems,
+            endpoint=PAGE, signal="login_required", reason=reason, mentions=page.mentions, problems=page.problems
         )
     return page
 
