@@ -19,11 +19,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from ingest.errors import UserError
 
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes that the parts of an xlsx may unpack to; a workbook of a million rows has fewer."""
+MAX_HELD = 32 * 1024 * 1024
 MAX_LINE = 16 * 1024 * 1024
 """Longest line read, in characters; what is longer is a bad row, and is skipped without being held."""
 _SNIFF = 65_536
@@ -312,17 +314,16 @@ class _Tape:
 
 @contextmanager
 def _open_xlsx(path: Path, text_headings: frozenset[str], sheet: str | None) -> Iterator[Table]:
-    from zipfile import BadZipFile, ZipFile
-
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with ZipFile(path) as parts:
             unpacked = sum(part.file_size for part in parts.infolist())
-        if unpacked > MAX_UNPACKED:
+            bomb = any(_swells(part) for part in parts.infolist())
+        if bomb or unpacked > MAX_UNPACKED:
             raise UserError(
-                f"{path.name}：解压后有 {unpacked >> 20} MB，超过 {MAX_UNPACKED >> 20} MB；"
+                f"{path.name}：解压后有 {unpacked >> 20} MB，太大或不正常（上限 {MAX_UNPACKED >> 20} MB）；"
                 "请把它分成几个文件，或另存为 csv 再导入"
             )
         book = load_workbook(path, read_only=True, data_only=True)
@@ -347,6 +348,12 @@ def _open_xlsx(path: Path, text_headings: frozenset[str], sheet: str | None) -> 
         yield Table(columns or ["text"], _sheet_rows(chain(head[at + 1 :], lines), columns), unread)
     finally:
         book.close()
+
+
+def _swells(part: ZipInfo) -> bool:
+    """A part that is held as a whole (texts, styles; sheets are streamed) and unpacks as no text does."""
+    streamed = part.filename.startswith("xl/worksheets/")
+    return not streamed and part.file_size > MAX_HELD and part.file_size > 100 * part.compress_size
 
 
 def _holds_something(sheet: Any) -> bool:

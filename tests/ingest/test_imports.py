@@ -29,7 +29,7 @@ from ingest.errors import Poison, UserError
 from ingest.imports.job import ImportJob, ImportState
 from ingest.imports.mapping import TEXT_HEADINGS, guess_columns, guess_mapping
 from ingest.imports.rows import draft_from_row
-from ingest.imports.tables import MAX_UNPACKED, BadRow, Row, open_table
+from ingest.imports.tables import MAX_HELD, MAX_UNPACKED, BadRow, Row, open_table
 from ingest.log.base import Topics
 from ingest.log.sqlite import SqliteLog
 from ingest.mention import Mention, mention_from_json
@@ -108,11 +108,16 @@ def test_xlsx_keeps_ids_and_dates(tmp_path: Path, log: SqliteLog) -> None:
     assert (second.created_precision, second.rating_scale) == ("day", "5")
 
 
-def test_a_workbook_that_unpacks_to_gigabytes_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "size"), [("xl/worksheets/sheet1.xml", MAX_UNPACKED), ("xl/sharedStrings.xml", MAX_HELD + (1 << 20))]
+)
+def test_a_workbook_that_unpacks_to_gigabytes_is_refused_before_it_is_opened(
+    tmp_path: Path, part: str, size: int
+) -> None:
     file = tmp_path / "bomb.xlsx"
     with ZipFile(file, "w", ZIP_DEFLATED) as parts:
-        with parts.open("xl/sharedStrings.xml", "w") as out:
-            for _ in range(MAX_UNPACKED >> 20):
+        with parts.open(part, "w") as out:
+            for _ in range(size >> 20):
                 out.write(b"<si><t/></si>   " * (1 << 16))
         parts.writestr("[Content_Types].xml", "<Types/>")
     with pytest.raises(UserError, match="请把它分成几个文件"):
