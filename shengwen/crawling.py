@@ -134,6 +134,7 @@ class CrawlSchedule:
         self._stopped: set[Platform] = set()
         self._scheduled: list[Platform] = []
         self._forced: set[Platform] = set()
+        self._no_browser = False
         self.left_out: list[str] = []
 
     def start(self) -> None:
@@ -147,7 +148,8 @@ class CrawlSchedule:
             from crawlers.chromium import INSTALL_HINT
 
             missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
-            partly = [p for p in missing if not all(t.in_browser for t in self._crawl.of(p).targets)]
+            self._no_browser = True
+            partly = [p for p in missing if self._crawl.of(p).targets]
             if missing:
                 names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
                 self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
@@ -190,7 +192,14 @@ class CrawlSchedule:
 
     @property
     def _crawl(self) -> CrawlSettings:
-        return paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+        """What is crawled here, and how often: without a browser not what needs one."""
+        crawl = paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+        if not self._no_browser:
+            return crawl
+        seen = {p: tuple(t for t in crawl.of(p).targets if not t.in_browser) for p in PLATFORMS}
+        return crawl.model_copy(
+            update={p: crawl.of(p).model_copy(update={"targets": targets}) for p, targets in seen.items()}
+        )
 
     def _bounds(self, platform: Platform) -> Bounds:
         return self._crawl.of(platform).crawl_every or DEFAULT_BOUNDS

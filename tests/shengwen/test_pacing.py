@@ -17,7 +17,7 @@ from crawlers.launch import RunReport
 from crawlers.ledger import Ledger
 from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
-from shengwen.crawling import CrawlSchedule
+from shengwen.crawling import CrawlSchedule, in_browser
 from shengwen.home import Home
 from shengwen.pacing import paced, plan
 from shengwen.rooms import Rooms
@@ -141,5 +141,38 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
             schedule.resume("jd")
             wait_until(lambda: len(runs) == 2, what="the run that a person asked for")
             assert runs[1] == ["1", "2"]
+        finally:
+            schedule.stop()
+
+
+def test_without_a_browser_a_platform_is_read_but_for_its_keywords(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[list[str]] = []
+
+    def run_spider(platform: str, job: Any, *_: object, **__: object) -> RunReport:
+        runs.append([target.key for target in job.crawl.of(platform).targets])
+        return RunReport(platform=platform, exit_code=0, report=None, log_tail="")
+
+    monkeypatch.setattr("crawlers.launch.run_spider", run_spider)
+    crawl: dict[str, Any] = {
+        "chromium": "/nonexistent/chromium",
+        "douyin": {"targets": [{"keyword": "岚炉"}]},
+        "zhihu": {"targets": [{"question_id": "1"}, {"keyword": "岚炉"}]},
+    }
+    home = Home(tmp_path / "home")
+    given = load_settings(home, crawl=crawl)
+    assert in_browser(given, "zhihu")
+    assert not in_browser(load_settings(home, crawl=crawl | {"zhihu": {"targets": [{"question_id": "1"}]}}), "zhihu")
+    official = {"zhihu": {"access_secret": "s", "keywords": ["岚炉"]}}
+    assert not in_browser(load_settings(home, crawl=crawl | {"official": official}), "zhihu")
+    with Rooms(home, given) as rooms:
+        schedule = CrawlSchedule(rooms)
+        schedule.start()
+        try:
+            wait_until(lambda: schedule.all_ran and not schedule.running(), what="the run")
+            assert runs == [["question_id=1"]]
+            (said,) = schedule.left_out
+            assert "抖音、知乎的关键词没有采集" in said
         finally:
             schedule.stop()
