@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, update
+from sqlalchemy import BigInteger, Engine, Integer, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crawlers.book import platform_row, transaction
@@ -41,6 +41,12 @@ class CrawlItem(Base):
     hash: Mapped[str] = mapped_column(String(64))
     run: Mapped[int] = mapped_column(Integer)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+_KNOWN: Final = select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(
+    CrawlItem.id.in_(bindparam("ids", expanding=True))
+)
+"""Made once: SQLAlchemy takes longer to build it than SQLite to answer."""
 
 
 class CrawlList(Base):
@@ -93,16 +99,13 @@ class Ledger:
         self._platform = platform
         self._clock = clock
         self._run = 0
+        self.budgets: Final = Budgets(engine, platform, clock)
+        """How many requests were made of the platform."""
 
     @property
     def run(self) -> int:
         """The current run's number; 0 before :meth:`begin`."""
         return self._run
-
-    @property
-    def budgets(self) -> Budgets:
-        """How many requests were made of the platform."""
-        return Budgets(self._engine, self._platform, self._clock)
 
     @property
     def heats(self) -> HeatBook:
@@ -143,9 +146,7 @@ class Ledger:
         with reading(self._engine) as connection:
             for start in range(0, len(wanted), _CHUNK):
                 part = wanted[start : start + _CHUNK]
-                rows = connection.execute(
-                    select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(CrawlItem.id.in_(part))
-                )
+                rows = connection.execute(_KNOWN, {"ids": part})
                 found.update((row.id, Entry(row.hash, row.run)) for row in rows)
         return found
 

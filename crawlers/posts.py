@@ -203,12 +203,14 @@ class SearchSpider(BrowserSpider):
         raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
 
     async def _sort(self, visit: Visit, search: Search) -> None:
-        """Ask for the newest first, where the page offers it."""
-        button = visit.page.get_by_text(self.newest).first
-        if await button.count() and await button.is_visible():
+        """Ask for the newest first, where the page offers it: beside the search, or in the panel of its filters."""
+        button = visit.page.get_by_text(self.newest).locator("visible=true").first
+        in_panel = next(option for axis in self.axes for option in axis.options if option.newest)
+        there = await button.count() > 0
+        if there or await visit.page.get_by_text(self.filters).count():
             await self.pause()
             await self.turn()
-            if await visit.click(button):
+            if await (visit.click(button) if there else self._click(visit, in_panel)):
                 await visit.until(lambda: search.by_time)
 
     async def _choose(self, visit: Visit, search: Search) -> bool:

@@ -13,7 +13,7 @@ from crawlers.ledger import ListState
 from crawlers.payload import Page
 from crawlers.pipeline import Taken
 from ingest.clock import Clock
-from ingest.coverage import Coverage, Status
+from ingest.coverage import MAX_CUT_OFF, Coverage, Status
 
 EMPTY_IN_ROW: Final = 3
 """So many pages without a single item, each promising more, are the end: platforms mix in pages of advertisements."""
@@ -251,7 +251,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
-            cut_off=tuple(name[:100] for name in self.cut_off[:20]),
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

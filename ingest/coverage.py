@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -13,6 +13,9 @@ from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import MAX_COUNT, Count, Frozen, Instant, poison_from
 
 Status = Literal["complete", "partial", "stopped", "failed"]
+
+MAX_CUT_OFF: Final = 20
+"""Parts of a search that one record names at most."""
 
 
 class Fill(Frozen):
@@ -58,7 +61,7 @@ class Coverage(Frozen):
     dead: int = Field(default=0, ge=0, le=MAX_COUNT)
     pages: int = Field(default=0, ge=0, le=MAX_COUNT)
     unreached: int = Field(default=0, ge=0, le=MAX_COUNT)
-    cut_off: tuple[Annotated[str, Field(max_length=100)], ...] = Field(default=(), max_length=20)
+    cut_off: tuple[Annotated[str, Field(max_length=100)], ...] = Field(default=(), max_length=MAX_CUT_OFF)
     status: Status
     signal: str = "ok"
     reason: str = ""

@@ -22,7 +22,7 @@ from crawlers.official.windows import Lane, Window, lanes, windows
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
-from ingest.coverage import Coverage, Status, write_coverage
+from ingest.coverage import MAX_CUT_OFF, Coverage, Status, write_coverage
 from ingest.errors import Retryable, ShengwenError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Tally:
             duplicate=len(self.fates) - new,
             dead=self.dead,
             pages=self.pages,
-            cut_off=self.cut_off,
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status,
             signal=self.signal,
             reason=self.reason[:500],

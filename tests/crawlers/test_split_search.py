@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.responses import Response
 
 import shengwen.demo.replica.douyin
 import shengwen.demo.replica.xiaohongshu
@@ -81,8 +83,8 @@ class Crowd:
         """Posts of these ages, without comments. ``pictures`` of a video: its minutes."""
         for n, age in enumerate(days):
             at = self._now - timedelta(days=age, minutes=n)
-            more = {"title": "", "text": f"{KEYWORD}{text}第{n}篇{self._rng.random()}", "pictures": pictures}
-            more |= {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more: dict[str, Any] = {"native_id": self._id(at, pictures), "likes": likes[n] if likes else 0}
+            more |= {"title": "", "text": f"{KEYWORD}{text}第{n}篇", "pictures": pictures}
             self.items.append(replace(self._pattern, created_at=at, **more))
         self.items.sort(key=lambda item: (item.created_at, item.native_id), reverse=True)
 
@@ -175,6 +177,23 @@ def test_a_search_that_fits_is_not_filtered(
     assert (record.status, record.cut_off) == ("complete", ())
     assert set(home.ids()) == crowd.ids()
     assert {one.partition("+")[2] for one in asked} <= {"", "time_descending", "2"}
+
+
+def test_where_the_sortings_are_in_the_panel_of_filters_the_newest_are_chosen_there(
+    replica: Replica, home: Home, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shengwen.demo.replica.xiaohongshu.page
+
+    def without_bar(template: str, **context: Any) -> Response:
+        body = bytes(plain(template, **context).body)
+        return Response(re.sub(rb"<button data-sort[^/]*</button>", b"", body), media_type="text/html")
+
+    monkeypatch.setattr(shengwen.demo.replica.xiaohongshu, "page", without_bar)
+    crowd = Crowd(replica, "xiaohongshu", monkeypatch)
+    crowd.add([1, 2])
+    assert crawl(replica, home, "xiaohongshu").status == "complete"
+    assert set(home.ids()) == crowd.ids()
+    assert f"{KEYWORD}+time_descending" in asked
 
 
 @pytest.mark.parametrize("by_force", [False, True])

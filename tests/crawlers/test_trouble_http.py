@@ -64,6 +64,8 @@ def faults_of(course: str) -> list[Fault]:
 
 _NOT: Final = {("points_back", "jd")}
 """JD's answers do not say where the next page is."""
+
+
 def in_turn(course: str, fault: Fault) -> bool:
     """Whether a fault of the wire is tried on this list."""
     if not fault.wire or course not in PATHS or os.environ.get("SHENGWEN_TROUBLE") == "all":
@@ -71,9 +73,7 @@ def in_turn(course: str, fault: Fault) -> bool:
     return [*PATHS][[one.name for one in FAULTS].index(fault.name) % len(PATHS)] == course
 
 
-TRIALS: Final = [
-    (course, fault) for course in (*PATHS, *SIDE) for fault in faults_of(course) if in_turn(course, fault)
-]
+TRIALS: Final = [(course, fault) for course in (*PATHS, *SIDE) for fault in faults_of(course) if in_turn(course, fault)]
 
 
 def reachable(course: Course, fault: Fault) -> set[str]:
