@@ -210,7 +210,7 @@ class SearchSpider(BrowserSpider):
         if there or await visit.page.get_by_text(self.filters).count():
             await self.pause()
             await self.turn()
-            if await (visit.click(button) if there else click(visit, self.filters, in_panel)):
+            if await (visit.click(button) if there else self._click(visit, in_panel)):
                 await visit.until(lambda: search.by_time)
 
     async def _choose(self, visit: Visit, search: Search) -> bool:

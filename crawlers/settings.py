@@ -17,6 +17,11 @@ def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, An
     One request at a time, a pause before each, and only broken connections are tried again: an answer that says stop
     is never asked a second time.
     """
+    from scrapy.downloadermiddlewares import cookies
+    from tldextract import TLDExtract
+
+    # Which names are domains of many owners, Scrapy would fetch from the network: the list that comes along will do.
+    cookies._split_domain = TLDExtract(include_psl_private_domains=True, suffix_list_urls=())
     here = settings.of(platform)
     low, high = here.pause
     mean = (low + high) / 2

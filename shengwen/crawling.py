@@ -138,6 +138,7 @@ class CrawlSchedule:
         self._stopped: set[Platform] = set()
         self._scheduled: list[Platform] = []
         self._forced: set[Platform] = set()
+        self._no_browser = False
         self.left_out: list[str] = []
 
     def start(self) -> None:
@@ -152,12 +153,14 @@ class CrawlSchedule:
 
             missing = [p for p in platforms if self._in_browser(p)]
             partly = [p for p in missing if not self._wholly(p)]
+            self._no_browser = True
+            asked = [p for p in missing if self._crawl.official_of(p) is not None]
             if missing:
-                names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
+                what = {p: "的关键词" if p in partly else "的页面" if p in asked else "" for p in missing}
+                names = "、".join(NAMES[p] + what[p] for p in missing)
                 shops = [p for p in missing if p in SHOPS]
                 way = "".join(f"；{NAMES[p]}也可以设 crawl.{p}.way 为 http，不用浏览器" for p in shops)
-                self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}{way}")
-            asked = [p for p in missing if self._crawl.official_of(p) is not None]
+                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}{way}")
             platforms = [p for p in platforms if p not in missing or p in partly or p in asked]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
@@ -197,7 +200,14 @@ class CrawlSchedule:
 
     @property
     def _crawl(self) -> CrawlSettings:
-        return paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+        """What is crawled here, and how often: without a browser not what needs one."""
+        crawl = paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+        if not self._no_browser:
+            return crawl
+        seen = {p: tuple(t for t in crawl.of(p).targets if not t.in_browser) for p in PLATFORMS}
+        return crawl.model_copy(
+            update={p: crawl.of(p).model_copy(update={"targets": targets}) for p, targets in seen.items()}
+        )
 
     def _logged_in(self, platform: Platform) -> bool:
         return session_file(self._rooms.home, self._rooms.settings, platform).exists()

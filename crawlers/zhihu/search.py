@@ -15,7 +15,7 @@ from crawlers.config import Target
 from crawlers.errors import FetchFailed
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
-from crawlers.posts import Search, SearchSpider
+from crawlers.posts import SearchSpider
 from crawlers.search_parts import Axis, Option
 from crawlers.trip import ListPass, Trip
 from crawlers.zhihu.spider import COLUMNS, HOST, ZhihuSpider, comments_claim
@@ -81,12 +81,6 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
 
     def asked(self, payload: Payload) -> Mapping[str, str]:
         return {name: value for name in _FIELDS if (value := payload.param(name))}
-
-    async def _sort(self, visit: Visit, search: Search) -> None:
-        await self.pause()
-        await self.turn()
-        if await self._click(visit, NEWEST):
-            await visit.until(lambda: search.by_time)
 
     async def _click(self, visit: Visit, option: Option) -> bool:
         """Behind one button are three lists; each shows what is chosen, and the others when it is clicked."""

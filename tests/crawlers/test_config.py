@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crawlers.config import PLATFORMS, CrawlSettings, PlatformSettings, Target
+from crawlers.settings import scrapy_settings
 from ingest.errors import ConfigError
 from shengwen.home import Home
 from shengwen.settings import load_settings
@@ -95,3 +96,16 @@ def test_a_shop_is_read_in_the_browser_as_set_or_once_somebody_has_logged_in() -
 def test_in_the_browser_a_product_of_tmall_needs_no_seller() -> None:
     there = {"way": "browser", "targets": [{"item_id": "1"}]}
     assert CrawlSettings.model_validate({"tmall": there}).tmall.targets[0].key == "item_id=1"
+
+
+def test_a_spiders_cookies_ask_nobody_which_domains_are_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scrapy.downloadermiddlewares import cookies
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setenv("TLDEXTRACT_CACHE", "")
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    scrapy_settings(CrawlSettings(), "zhihu")
+    assert cookies._split_domain.suffix_list_urls == ()
+    assert [cookies._is_public_domain(name) for name in ("com.cn", "www.zhihu.com")] == [True, False]

@@ -18,7 +18,7 @@ from crawlers.launch import RunReport
 from crawlers.ledger import Ledger
 from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
-from shengwen.crawling import CrawlSchedule, job_of
+from shengwen.crawling import CrawlSchedule, in_browser, job_of
 from shengwen.home import Home
 from shengwen.pacing import paced, patient, plan
 from shengwen.rooms import Rooms
@@ -167,6 +167,41 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
 def test_a_target_is_not_given_up_before_its_next_look(longest: float, hours: float) -> None:
     crawl = CrawlSettings.model_validate({"jd": {"crawl_every": [3600, longest]}})
     assert patient(AlertSettings(), crawl, 3600).query_dropped_after == Span(hours=hours)
+
+
+def test_without_a_browser_a_platform_is_read_but_for_its_keywords(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[list[str]] = []
+
+    def run_spider(platform: str, job: Any, *_: object, **__: object) -> RunReport:
+        runs.append([target.key for target in job.crawl.of(platform).targets])
+        return RunReport(platform=platform, exit_code=0, report=None, log_tail="")
+
+    monkeypatch.setattr("crawlers.launch.run_spider", run_spider)
+    crawl: dict[str, Any] = {
+        "chromium": "/nonexistent/chromium",
+        "douyin": {"targets": [{"keyword": "岚炉"}]},
+        "zhihu": {"targets": [{"question_id": "1"}, {"keyword": "岚炉"}]},
+    }
+    home = Home(tmp_path / "home")
+    given = load_settings(home, crawl=crawl)
+    assert in_browser(given, "zhihu")
+    assert not in_browser(load_settings(home, crawl=crawl | {"zhihu": {"targets": [{"question_id": "1"}]}}), "zhihu")
+    official = {"zhihu": {"access_secret": "s", "keywords": ["岚炉"]}}
+    assert in_browser(load_settings(home, crawl=crawl | {"official": official}), "zhihu"), "pages are read as well"
+    alone = crawl | {"official": official, "zhihu": {"targets": []}}
+    assert not in_browser(load_settings(home, crawl=alone), "zhihu")
+    with Rooms(home, given) as rooms:
+        schedule = CrawlSchedule(rooms)
+        schedule.start()
+        try:
+            wait_until(lambda: schedule.all_ran and not schedule.running(), what="the run")
+            assert runs == [["question_id=1"]]
+            (said,) = schedule.left_out
+            assert "抖音、知乎的关键词没有采集" in said
+        finally:
+            schedule.stop()
 
 
 def test_a_search_is_split_by_the_words_that_are_set_or_else_by_the_brands_products(tmp_path: Any) -> None:
