@@ -10,14 +10,14 @@ import logging
 import re
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, SourceDown
-from crawlers.browser import PATIENCE, BrowserSpider, Visit
+from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, Reading, SourceDown
+from crawlers.browser import NUDGES, PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
-from crawlers.payload import Payload
+from crawlers.payload import Page, Payload
 from crawlers.pipeline import mention_id
 from crawlers.trip import ListPass, Trip
 from ingest.draft import Draft
@@ -27,21 +27,42 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Search:
-    """A search in progress: the posts found, newest first where the platform sorts so."""
+    """A search in progress: the posts found, newest first where the platform sorts so.
+
+    ``shown``: the beginning of the list, where the search page itself holds it, until it is read: before what the page
+    asks for, or when it has asked for nothing.
+    """
 
     lane: ListPass
     hits: dict[str, Draft] = field(default_factory=dict)
     by_time: bool = False
+    shown: tuple[Page, Payload] | None = None
 
 
 @dataclass(slots=True)
 class Thread:
-    """A post's page in progress. ``threads``: one pass for each comment whose replies were unfolded."""
+    """A post's page in progress. ``threads``: one pass for each comment whose replies were unfolded; ``claims``: how
+    many replies each comment says it has, ``replies``: those that were read."""
 
     lane: ListPass
     post: Draft | None = None
     gone: bool = False
     threads: dict[str, ListPass] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
+    replies: set[str] = field(default_factory=set)
+
+    def note(self, page: Page) -> None:
+        """Count the replies that a page's comments claim, and those that it holds."""
+        for draft in page.mentions:
+            if draft.kind == "comment" and (draft.parent_native or "").startswith("comment:"):
+                self.replies.add(str(draft.native_id))
+            elif draft.kind == "comment":
+                self.claims[str(draft.native_id)] = draft.replies or 0
+
+    @property
+    def owes_replies(self) -> bool:
+        """Whether fewer replies were read than the comments claim."""
+        return len(self.replies) < sum(self.claims.values())
 
     @property
     def unfolded(self) -> int:
@@ -82,6 +103,10 @@ class PostsSpider(BrowserSpider):
     def sorted_by_time(self, payload: Payload) -> bool:
         """Whether a search's answer was asked for newest first."""
 
+    def begins_comments(self, page: Page) -> bool:
+        """Whether a post's own page holds the first comments, too; then its ``next`` is where they go on."""
+        return False
+
     async def crawl(self, target: Target, trip: Trip) -> None:
         keyword = target.need("keyword")
         with self.passing(target.key, trip, newest_first=True, counted=False) as lane:
@@ -121,8 +146,12 @@ class PostsSpider(BrowserSpider):
 
         def take(payload: Payload) -> None:
             if not self.search_path.search(urlsplit(payload.url or "").path):
-                self.parsed(payload)
+                shown = self.parsed(payload)
+                search.shown = (shown, payload) if shown.mentions and not search.by_time else None
+                if lane.pages > 0:
+                    self._shown(search, trip)
                 return
+            self._shown(search, trip)  # what the page asks for may go on from there
             by_time = self.sorted_by_time(payload)
             if search.by_time and not by_time:
                 return  # a late answer of the first sorting
@@ -131,22 +160,40 @@ class PostsSpider(BrowserSpider):
                 lane.ids.clear()
                 lane.ended = None
             trip.pages += 1
-            reading = self.read(payload, trip, lane)
-            hits = {mention_id(d): d for d in reading.page.mentions if d.kind == self.post_kind}
-            search.hits.update(hits)
-            reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
-            lane.newest_first = lane.newest_first and by_time
-            lane.saw(reading.page, reading.taken)
+            self._found(search, self.read(payload, trip, lane))
 
         for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
             async with self.visit(self.search_url(keyword), take) as visit:
-                if await visit.until(lambda: lane.pages > 0, patience):
+                if await visit.until(lambda: lane.pages > 0, patience) or self._shown(search, trip):
                     if not search.by_time:
                         await self._sort(visit, search)
                     await self._to_the_end(visit, lane, self.search_pane)
                     return
             await self.pause()  # then one careful reload
         raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
+
+    def _shown(self, search: Search, trip: Trip) -> bool:
+        """Read what the search page itself holds, once; False when it holds nothing."""
+        if search.shown is None:
+            return False
+        (page, payload), search.shown = search.shown, None
+        trip.pages += 1
+        self._found(search, self._of_page(page, payload, trip, search.lane))
+        return True
+
+    def _of_page(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
+        """Take the items of a page that is parsed already."""
+        taken = self._take(page, payload, trip, lane)
+        trip.count(taken)
+        return Reading(page, taken)
+
+    def _found(self, search: Search, reading: Reading) -> None:
+        """Take note of one page of the search."""
+        hits = {mention_id(d): d for d in reading.page.mentions if d.kind == self.post_kind}
+        search.hits.update(hits)
+        reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
+        search.lane.newest_first = search.lane.newest_first and search.by_time
+        search.lane.saw(reading.page, reading.taken)
 
     async def _sort(self, visit: Visit, search: Search) -> None:
         """Ask for the newest first, where the page offers it."""
@@ -207,16 +254,27 @@ class PostsSpider(BrowserSpider):
                     thread.threads[root] = below
                     trip.lanes.append(below)
                 reading = self.read(payload, trip, below)
+                thread.note(reading.page)
                 below.saw(reading.page, reading.taken)
             elif self.comments_path.search(path):
                 reading = self.read(payload, trip, lane)
+                thread.note(reading.page)
                 lane.saw(reading.page, reading.taken)
             elif thread.post is not None:
-                # The post again, in the page's other form: only whether it may be seen matters.
-                thread.gone = self.parsed(payload).signal == "gone"
+                # The post again, in the page's other form: whether it may be seen, and the comments there, matter.
+                page = self.parsed(payload)
+                thread.gone = page.signal == "gone"
+                if self.begins_comments(page):
+                    page = replace(page, mentions=tuple(d for d in page.mentions if d.kind != self.post_kind))
+                    thread.note(page)
+                    lane.saw(page, self._of_page(page, payload, trip, lane).taken)
             else:
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"
+                if self.begins_comments(reading.page):
+                    said = [found for found in reading.taken.ids if found != mention_id(hit)]
+                    thread.note(reading.page)
+                    lane.saw(reading.page, replace(reading.taken, ids=said))
                 for draft in reading.page.mentions:
                     if draft.kind == self.post_kind and draft.native_id == hit.native_id and not draft.partial:
                         thread.post = draft
@@ -232,8 +290,12 @@ class PostsSpider(BrowserSpider):
         buttons = visit.page.get_by_text(self.unfold)
         failures, dead = 0, 0
         broken: FetchFailed | None = None
+        waits = list(NUDGES)
         for _ in range(thread.lane.cap * 2):
             there = await buttons.count()
+            while there <= dead and waits and thread.owes_replies:  # heard already, but not drawn yet
+                await visit.until(lambda: False, waits.pop(0))
+                there = await buttons.count()
             if there <= dead or failures >= FAILURES_IN_ROW:
                 break
             button = buttons.nth(dead)

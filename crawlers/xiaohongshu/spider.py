@@ -6,8 +6,9 @@ import re
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.payload import Payload
+from crawlers.payload import Page, Payload
 from crawlers.posts import PostsSpider
+from crawlers.xiaohongshu.notes import begins_comments
 from ingest.draft import Draft
 
 HOST: Final = "www.xiaohongshu.com"
@@ -18,6 +19,7 @@ class XiaohongshuSpider(PostsSpider):
     listens = re.compile(r"xiaohongshu\.com/api/sns/web/v\d/(search/notes|feed|comment/page|comment/sub/page)$")
     places = re.compile(r"^www\.xiaohongshu\.com/(search_result|explore)(/|$)")
     data_pages = re.compile(r"^www\.xiaohongshu\.com/explore/[0-9a-f]{24}$")
+    list_pages = re.compile(r"^www\.xiaohongshu\.com/search_result$")
     state_mark = b"window.__INITIAL_STATE__"
     post_kind = "post"
     search_path = re.compile(r"/search/notes$")
@@ -41,3 +43,6 @@ class XiaohongshuSpider(PostsSpider):
 
     def sorted_by_time(self, payload: Payload) -> bool:
         return b'"time_descending"' in payload.request_body
+
+    def begins_comments(self, page: Page) -> bool:
+        return begins_comments(page)

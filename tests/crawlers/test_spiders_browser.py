@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,35 @@ def test_posts_with_all_comments_and_replies_are_streamed_and_news_are_picked_up
     assert sum(record.new for record in again.coverage) == len(later - truth)
     assert set(home.ids()) == later
     assert set(home.ids().values()) == {1}
+
+
+@pytest.mark.parametrize("state", ["rendered", "rendered_twice"])
+def test_a_first_screen_that_stands_in_the_pages_state_is_read_from_there_once(
+    replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Search, notes and comments: whether the page never asks for what its state holds, or asks for it all the same."""
+    monkeypatch.setattr("shengwen.demo.replica.xiaohongshu.SEARCH_PAGE", 2)
+    truth = replica.found_by("xiaohongshu", ["安装"])
+    posts = [found for found in truth if ":post:" in found]
+    said = Counter(item.parent_id for item in replica.items("xiaohongshu") if item.root_id is None and item.parent_id)
+    further = sum((said[found.rpartition(":")[2]] - 1) // 10 for found in posts if said[found.rpartition(":")[2]])
+    assert further
+    replica.demo.switches.set("xiaohongshu", answer=state)
+    home.configure(xiaohongshu=replica.settings("xiaohongshu", ["安装"], timeout=30))
+    report = home.crawl("xiaohongshu")
+    assert report.status == "complete", report.reason
+    assert home.ids() == dict.fromkeys(truth, 1)
+    (told,) = report.coverage
+    assert (told.planned, told.got, told.new, told.duplicate) == (len(truth), len(truth), len(truth), 0)
+    asked = Counter(path.partition("/api/sns/web/")[2] for path in replica.hits)
+    searches = -(-len(posts) // 2)
+    if state == "rendered":
+        assert (asked["v1/search/notes"], asked["v1/feed"], asked["v2/comment/page"]) == (searches - 1, 0, further)
+    else:
+        assert asked["v1/search/notes"] > searches  # sorted otherwise at first
+        assert asked["v1/feed"] == len(posts)
+        assert asked["v2/comment/page"] > len(posts)
+    assert asked["v2/comment/sub/page"] > 0
 
 
 def a_session(path: Path, platform: Platform) -> Path:
