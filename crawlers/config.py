@@ -147,7 +147,7 @@ class PlatformSettings(_Plain):
     * ``quiet_hours``: spans of the Beijing day ("23:30-07:00") in which no request begins. A run that meets one ends as
       ``partial``; the schedule starts none. They are for pages; an official API has its own daily quota.
     * ``revisit_hours``: the ladder by which what is known is looked at again for edits, 追评 and new comments, less and
-      less often (:mod:`crawlers.revisit`); empty: never.
+      less often (:mod:`crawlers.revisit`), in pages and in official APIs; empty: never.
     * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
     * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
       (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.

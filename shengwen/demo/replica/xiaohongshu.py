@@ -431,8 +431,8 @@ ANSWERS: Final[dict[str, Answer]] = {
     "gone_510000": Answer(("gone",), GONE, only=_NOTE_CALLS),
     "gone_510001": Answer(("gone",), _bad(-510001, "笔记状态异常，请稍后查看"), only=_NOTE_CALLS),
     "no_comments": Answer(("empty",), _nothing, only=("/search/notes", "/comment/page", "/sub/page")),
-    "rendered": Answer(("ok",), None, ("page",)),
-    "rendered_twice": Answer(("ok",), None, ("page",)),
+    "rendered": Answer(("ok", "empty"), None, ("page",)),
+    "rendered_twice": Answer(("ok", "empty"), None, ("page",)),
 }
 """Xiaohongshu's documented refusals; 461 and 471 come with a body that looks like success. And :data:`RENDERED`."""
 RENDERED: Final = ("rendered", "rendered_twice")
