@@ -536,9 +536,7 @@ def test_douyin_looks_again_at_a_video_that_comes_of_age(tmp_path: Path) -> None
         for _day in range(3):
             home.clock.advance(24 * 3600)
             home.run(**keys)
-        assert (
-            home.ids()[f"douyin:comment:{edited.id}"] == 1
-        )  # between two ages of the ladder
+        assert home.ids()[f"douyin:comment:{edited.id}"] == 1  # between two ages of the ladder
         home.clock.advance(24 * 3600 + 60)
         asked = len(server.got)
         home.run(**keys)
