@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from crawlers.payload import STOP_SIGNALS
 from crawlers.session import SessionFile
 from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import NOW, Replica, running_replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
@@ -95,6 +96,39 @@ def test_a_first_screen_that_stands_in_the_pages_state_is_read_from_there_once(
         assert asked["v1/feed"] == len(posts)
         assert asked["v2/comment/page"] > len(posts)
     assert asked["v2/comment/sub/page"] > 0
+
+
+def test_a_post_that_comes_of_age_is_opened_again_though_its_count_did_not_change(
+    replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keywords = replica.keywords("xiaohongshu")[1:]  # one post with a few comments
+    (post,) = [
+        one for one in replica.items("xiaohongshu") if one.kind == "post" and keywords[0] in one.title + one.text
+    ]
+    age = (NOW - post.created_at).total_seconds() / 3600
+    # A search tells the day at most, so the spider takes the post for up to a day older than it is.
+    settings = replica.settings("xiaohongshu", keywords, timeout=30, full_pass_hours=10_000, revisit_hours=[age + 36])
+    home.configure(xiaohongshu=settings)
+
+    def opened(hours: float) -> int:
+        """Run so long after the first time; how often the post was opened."""
+        replica.hits.clear()
+        home.now = NOW + timedelta(hours=hours)
+        report = home.crawl("xiaohongshu")
+        assert report.status == "complete", report.reason
+        return sum(path.endswith(f"/explore/{post.native_id}") for path in replica.hits)
+
+    assert opened(0) == 1
+    said = next(one for one in replica.items("xiaohongshu") if one.parent_id == post.native_id)
+    edited = replace(said, text=said.text + "（更新：师傅来过了）")
+    told = tuple(edited if one is said else one for one in replica.demo.story._items)
+    monkeypatch.setattr(replica.demo.story, "_items", told)
+    assert opened(6) == 0
+    assert opened(40) == 1
+    assert opened(41) == 0
+    texts = [mention.text for mention in home.streamed() if mention.id == f"xiaohongshu:comment:{said.native_id}"]
+    assert len(texts) == 2
+    assert texts[1].endswith("（更新：师傅来过了）")
 
 
 def a_session(path: Path, platform: Platform) -> Path:

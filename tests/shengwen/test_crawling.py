@@ -1,7 +1,7 @@
 """The service's schedule of spiders ends when it is told to, whatever its runs are doing.
 
-APScheduler waits for the runs that go on while it holds its own lock: one that asked it for anything then would wait for
-it, and it for the run.
+APScheduler waits for the runs that go on while it holds its own lock: one that asked it for anything then would wait
+for it, and it for the run.
 """
 
 from __future__ import annotations
