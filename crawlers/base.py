@@ -13,21 +13,20 @@ import logging
 import math
 import random
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Final
-from urllib.parse import urljoin
 
 from scrapy import Request, Spider
 from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 
-from crawlers.address import params_of, with_params
 from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
+from crawlers.errors import BudgetSpent, FetchFailed, PlatformStopped, RobotsRefused, SourceDown
 from crawlers.heat import DEFAULT_BOUNDS, looked
 from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
@@ -35,49 +34,18 @@ from crawlers.ledger import ListState
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
-from crawlers.resume import Resumption
 from crawlers.revisit import look_due, reading_depth
-from crawlers.session import Session, cookies_of
+from crawlers.session import Session
 from crawlers.trip import ListPass, Trip
 from ingest.clock import BEIJING
 from ingest.coverage import Coverage, Status, write_coverage
-from ingest.errors import Permanent, Retryable, ShengwenError, Unavailable
+from ingest.errors import ShengwenError
 from ingest.privacy import mask
 
 logger = logging.getLogger(__name__)
 
 FAILURES_IN_ROW: Final = 3
 """So many pages in a row that could not be fetched end the run: the platform or the network is down."""
-
-
-class PlatformStopped(Permanent):
-    """The platform asked for a person, or refused: nothing more is requested until it is resumed."""
-
-    def __init__(self, signal: str, reason: str, page: Page | None = None) -> None:
-        super().__init__(f"{signal}: {reason}")
-        self.signal = signal
-        self.reason = reason
-        self.page = page
-
-
-class BudgetSpent(Retryable):
-    """A budget is spent (the run's, the hour's, the day's), or it is quiet hours; the next run goes on."""
-
-
-class RobotsRefused(Permanent):
-    """robots.txt forbids this address."""
-
-
-class FetchFailed(Unavailable):
-    """A page could not be fetched, after Scrapy's retries. ``kind`` is the error's name, for counting."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind = kind
-
-
-class SourceDown(Unavailable):
-    """Too many pages in a row could not be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,8 +304,8 @@ class PlatformSpider(Spider):
             raise BudgetSpent(f"quiet_hours: until {until.astimezone(BEIJING):%H:%M} Beijing time")
         if self._pages >= here.pages_per_run:
             raise BudgetSpent(f"pages_per_run: {here.pages_per_run} pages read")
-        if not self.kit.ledger.spend(here.requests_per_hour, here.pages_per_day):
-            if self.kit.ledger.pages_today() >= here.pages_per_day:
+        if not self.kit.ledger.budgets.spend(here.requests_per_hour, here.pages_per_day):
+            if self.kit.ledger.budgets.pages_today() >= here.pages_per_day:
                 raise BudgetSpent(f"pages_per_day: {here.pages_per_day} pages read today")
             raise BudgetSpent(f"requests_per_hour: {here.requests_per_hour} requests made")
         self._pages += 1
@@ -387,93 +355,3 @@ class PlatformSpider(Spider):
         if self._failures >= FAILURES_IN_ROW:
             return SourceDown(f"{self._failures} fetches in a row failed, last: {kind}")
         return FetchFailed(kind, message)
-
-
-class HttpSpider(PlatformSpider):
-    """A platform whose lists answer plain requests."""
-
-    async def fetch(self, url: str, *, referer: str | None = None) -> Payload:
-        """One page. Redirects are not followed: where they lead is what tells (a login page is not requested)."""
-        await self.turn()
-        headers = {"Referer": referer} if referer else {}
-        cookies = cookies_of(self.session, self.here.bases.values()) if self.session is not None else None
-        request = Request(url, headers=headers, cookies=cookies, meta={"dont_redirect": True})
-        return self.payload(url, await self.download(request))
-
-    def payload(self, url: str, response: Response) -> Payload:
-        """The answer as parsers read it, with real addresses."""
-        headers = {
-            name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
-            for name, values in response.headers.items()
-        }
-        final = self.here.real(response.url)
-        if "location" in headers:
-            headers["location"] = self.here.real(urljoin(response.url, headers["location"]))
-            final = headers["location"] if 300 <= response.status < 400 else final
-        return Payload(
-            url=self.here.real(url),
-            status=response.status,
-            headers=headers,
-            body=response.body,
-            captured_at=self.kit.clock.now(),
-            final_url=final,
-        )
-
-    async def walk(
-        self,
-        lane: ListPass,
-        trip: Trip,
-        first: str,
-        *,
-        referer: str | None = None,
-        numbered: str = "",
-        resumed: bool = False,
-    ) -> AsyncIterator[Reading]:
-        """The pages of one list, from ``first`` on, until its end, what was settled, a repeat, or the cap.
-
-        ``numbered`` names the parameter that counts the pages, where one does: then a page that cannot be fetched
-        is left out, noted, and does not hide the next. Never the first one, nor two in a row. Raises FetchFailed.
-
-        ``resumed``: a pass that was cut off is gone on with (:mod:`crawlers.resume`). Lists with cursors are read from
-        the top again: a cursor is the platform's own and may have died, and the end of a list cannot be told from the
-        answer to a dead one.
-        """
-        resumption = Resumption(self.kit, lane, first) if resumed else None
-        url: str | None = first
-        broken = False
-        while url is not None and lane.open(url):
-            try:
-                payload = await self.fetch(url, referer=referer)
-            except FetchFailed as error:
-                if not numbered or broken or lane.pages == 0:
-                    if resumption is not None:
-                        resumption.keep()
-                    raise
-                broken, number = True, params_of(url)[numbered]
-                if resumption is not None:
-                    resumption.stay()
-                lane.skip()
-                trip.notes.append(f"{lane.key}: page {number} could not be fetched ({error.kind})")
-                url = with_params(url, {numbered: str(int(number) + 1)})
-                continue
-            except (BudgetSpent, asyncio.CancelledError):
-                if resumption is not None:
-                    resumption.keep()
-                raise
-            broken = False
-            trip.pages += 1
-            reading = self.read(payload, trip, lane)
-            yield reading
-            more = lane.saw(reading.page, reading.taken)
-            here, url = url, self.next_url(first, more) if more is not None else None
-            if resumption is not None:
-                url = resumption.after(here, url, reading.taken)
-        if resumption is not None:
-            resumption.drop()
-
-    def next_url(self, first: str, more: Mapping[str, str]) -> str:
-        """The next page's address: the first page's, with the parameters that the parser read."""
-        params = dict(more)
-        if "url" in params:
-            params = params_of(params["url"])
-        return with_params(first, params)

@@ -18,9 +18,10 @@ from scrapy import Request
 
 from crawlers.audit import UNREAD
 from crawlers.audited import META, Asked
-from crawlers.base import FetchFailed, PlatformSpider, PlatformStopped
+from crawlers.base import PlatformSpider
 from crawlers.chromium import INSTALL_HINT, find_chromium
 from crawlers.config import CrawlSettings, Platform
+from crawlers.errors import FetchFailed, PlatformStopped
 from crawlers.parse import parse
 from crawlers.payload import Payload
 from ingest.errors import ConfigError

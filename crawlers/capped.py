@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawlers.address import with_params
-from crawlers.base import HttpSpider
+from crawlers.http import HttpSpider
 from crawlers.trip import ListPass, Trip
 
 

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, Float, String, select
+from sqlalchemy.orm import Mapped, mapped_column
 
-from crawlers.ledger import CrawlTarget
-from ingest.state import insert_into, state_errors
+from crawlers.book import transaction
+from ingest.state import Base, UtcDateTime, insert_into
 
 WANTED: Final = 3.0
 """New items that a look should find."""
@@ -34,6 +34,22 @@ DEFAULT_BOUNDS: Final = (3600.0, 6 * 3600.0)
 
 Bounds = tuple[float, float]
 """The shortest and the longest interval, seconds."""
+
+
+class CrawlTarget(Base):
+    """How lively one target is and when it is looked at next.
+
+    ``rate``: new items an hour, null before the second look; ``every``: seconds between two looks.
+    """
+
+    __tablename__ = "crawl_targets"
+
+    platform: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(400), primary_key=True)
+    rate: Mapped[float | None] = mapped_column(Float)
+    looked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    every: Mapped[float] = mapped_column(Float)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +106,13 @@ class HeatBook:
 
     def all(self) -> Mapping[str, Heat]:
         """Key of the target -> its heat; targets that were never looked at are left out."""
-        with state_errors(), Session(self._engine) as session:
+        with transaction(self._engine) as session:
             rows = session.scalars(select(CrawlTarget).where(CrawlTarget.platform == self._platform))
             return {row.key: Heat(row.rate, row.looked_at, row.every, row.next_at) for row in rows}
 
     def keep(self, key: str, heat: Heat) -> None:
         """Remember it; the newest one wins."""
-        with state_errors(), Session(self._engine) as session, session.begin():
+        with transaction(self._engine) as session:
             statement = insert_into(session.connection(), CrawlTarget.__table__)
             values = {"rate": heat.rate, "looked_at": heat.looked_at, "every": heat.every, "next_at": heat.next_at}
             session.execute(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crawlers.audit import Audit
+from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings
-from crawlers.ledger import Ledger, PlatformBook
+from crawlers.ledger import Ledger
 from crawlers.pipeline import Pipeline
 from crawlers.session import SessionFile
 from ingest.clock import Clock

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FAILURES_IN_ROW, FetchFailed, PlatformStopped, Reading, SourceDown
+from crawlers.base import FAILURES_IN_ROW, Reading
 from crawlers.browser import NUDGES, PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
+from crawlers.errors import FetchFailed, PlatformStopped, SourceDown
 from crawlers.payload import Page, Payload
 from crawlers.pipeline import mention_id
 from crawlers.trip import ListPass, Trip

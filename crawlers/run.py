@@ -124,8 +124,9 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 def opened(job: Job, platform: Platform) -> Iterator[Kit]:
     """What a spider works with: log, ledger, pipeline; the last run's unfinished business is settled first."""
     from crawlers.audit import Audit
+    from crawlers.book import PlatformBook
     from crawlers.kit import Kit
-    from crawlers.ledger import Ledger, PlatformBook
+    from crawlers.ledger import Ledger
     from crawlers.pipeline import Pipeline
     from crawlers.session import SessionFile
     from ingest.log.opening import open_log

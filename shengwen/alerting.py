@@ -15,7 +15,7 @@ from alerts.facts import FactStore
 from alerts.outbox import Dispatcher, send_again
 from alerts.stops import Stop
 from alerts.tickets import Tickets
-from crawlers.ledger import platforms_in
+from crawlers.book import platforms_in
 from ingest.errors import UserError
 from ingest.state import state_errors
 

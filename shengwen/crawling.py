@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from crawlers.book import PlatformBook
 from crawlers.config import PLATFORMS, CrawlSettings, Platform, Target
 from crawlers.heat import DEFAULT_BOUNDS, Bounds
-from crawlers.ledger import PlatformBook
 from ingest.errors import UserError
 from shengwen.home import Home
 from shengwen.lease import CRAWLER, Lease

@@ -8,10 +8,10 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from crawlers.budgets import pages_today
 from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, Heat, HeatBook
 from crawlers.hours import quiet_spans, quiet_until
-from crawlers.ledger import pages_today
 from ingest.clock import BEIJING
 
 TOGETHER: Final = 0.1

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from crawlers.book import PlatformBook
 from crawlers.config import PLATFORMS
-from crawlers.ledger import PlatformBook
 from shengwen.crawling import NAMES, CrawlSchedule, planned
 from shengwen.stages import STAGES
 

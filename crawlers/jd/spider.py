@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.base import FetchFailed, HttpSpider
 from crawlers.capped import CappedList, Part
 from crawlers.config import Target
+from crawlers.errors import FetchFailed
+from crawlers.http import HttpSpider
 from crawlers.trip import Trip
 from ingest.draft import Draft
 

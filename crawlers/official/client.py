@@ -226,7 +226,7 @@ class Client:
             if pause > 0:
                 self._sleep(pause)
         today = self._clock.now().astimezone(BEIJING).date().isoformat()
-        if not self._ledger.spend_today(today, self._settings.requests_per_day):
+        if not self._ledger.budgets.spend_today(today, self._settings.requests_per_day):
             raise QuotaSpent(f"requests_per_day：今天的 {self._settings.requests_per_day} 次调用用完了，明天自动继续")
         self._last = self._clock.monotonic()
 

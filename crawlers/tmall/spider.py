@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.base import HttpSpider
 from crawlers.capped import CappedList, Part
 from crawlers.config import Target
+from crawlers.http import HttpSpider
 from crawlers.trip import Trip
 
 HOST: Final = "rate.tmall.com"

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlencode
 
-from crawlers.base import FetchFailed, HttpSpider
 from crawlers.config import Target
+from crawlers.errors import FetchFailed
+from crawlers.http import HttpSpider
 from crawlers.payload import Page
 from crawlers.trip import ListPass, Trip
 from ingest.draft import Draft

@@ -51,7 +51,7 @@ def crawl(
 
     发给平台的每个请求都记一行，用 --audit 查看。
     """
-    from crawlers.ledger import PlatformBook
+    from crawlers.book import PlatformBook
     from shengwen.crawling import NAMES, CrawlSchedule, crawl_once, planned
     from shengwen.rooms import Rooms
 

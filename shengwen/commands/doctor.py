@@ -217,7 +217,7 @@ def _copies(rooms: Rooms) -> Check:
 
 
 def _platforms(rooms: Rooms) -> Check:
-    from crawlers.ledger import PlatformBook
+    from crawlers.book import PlatformBook
 
     stopped = [s for s in PlatformBook(rooms.engine, rooms.clock).all() if s.needs_person]
     if not stopped:

@@ -27,8 +27,8 @@ def login(home: Home, platform: str, resume: bool) -> None:
     登录、验证码都由人完成，程序只是等着；看到登录成功会说一声。完成后回到这里按回车；Ctrl-C 放弃，什么也不保存。
     平台若因登录停下，加 --resume，或用 shengwen crawl --resume、网页“来源”里的“恢复”继续。
     """
+    from crawlers.book import PlatformBook
     from crawlers.chromium import INSTALL_HINT, find_chromium
-    from crawlers.ledger import PlatformBook
     from crawlers.login import LOGIN_PAGES, Keyboard, log_in
     from crawlers.session import Session, SessionFile
     from shengwen.crawling import NAMES, session_file

@@ -59,7 +59,7 @@ def refused_in_one_browser(platform: Platform, config: str, base_url: str, answe
     """As above for a browser platform, but all in one run and one Chromium: what is noted is what ``crawl`` raised."""
     from scrapy.crawler import AsyncCrawlerProcess
 
-    from crawlers.base import PlatformStopped
+    from crawlers.errors import PlatformStopped
     from crawlers.run import load_job, opened, spider_of
     from crawlers.trip import Trip
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import crawlers.ledger
 import crawlers.run
+from crawlers.book import PlatformBook, PlatformStatus
 from crawlers.config import CrawlSettings, Platform
-from crawlers.ledger import PlatformBook, PlatformStatus
 from crawlers.run import Job, Report, load_job, run
 from ingest.clock import SystemClock
 from ingest.coverage import Coverage, coverage_from_json
@@ -27,7 +27,7 @@ from tests.processes import Child, Nursery
 
 SHARED = (
     "crawlers.run",
-    "crawlers.base",
+    "crawlers.http",
     "crawlers.pipeline",
     "scrapy.crawler",
     "scrapy.core.engine",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from crawlers.ledger import Ledger, ListState, PlatformBook, Seen
+from crawlers.book import PlatformBook
+from crawlers.ledger import Ledger, ListState, Seen
 from ingest.clock import ManualClock
 from ingest.errors import Permanent, Unavailable
 from ingest.state import make_engine
@@ -79,13 +80,13 @@ def test_a_stop_is_recorded_once_and_anew_after_it_was_resumed(
 
 def test_the_hours_budget_holds_across_runs_and_starts_anew(engine: Engine, clock: ManualClock) -> None:
     for number in range(3):
-        assert Ledger(engine, "jd", clock).spend(3), number
-    assert not Ledger(engine, "jd", clock).spend(3)
-    assert Ledger(engine, "tmall", clock).spend(3)
+        assert Ledger(engine, "jd", clock).budgets.spend(3), number
+    assert not Ledger(engine, "jd", clock).budgets.spend(3)
+    assert Ledger(engine, "tmall", clock).budgets.spend(3)
     clock.advance(3601)
-    assert Ledger(engine, "jd", clock).spend(3)
+    assert Ledger(engine, "jd", clock).budgets.spend(3)
     clock.jump(clock.now() - timedelta(days=2))  # a clock set back must not freeze the budget
-    assert Ledger(engine, "jd", clock).spend(1)
+    assert Ledger(engine, "jd", clock).budgets.spend(1)
 
 
 def test_items_not_seen_for_long_are_forgotten(ledger: Ledger, clock: ManualClock) -> None:
@@ -114,11 +115,11 @@ def test_an_unknown_platform_has_no_standing(book: PlatformBook) -> None:
 def test_an_apis_quota_is_a_days_and_holds_across_runs(engine: Engine) -> None:
     clock = ManualClock()
     for _ in range(2):
-        assert Ledger(engine, "jd", clock).spend_today("2026-03-04", 3)
-    assert Ledger(engine, "tmall", clock).spend_today("2026-03-04", 1)
+        assert Ledger(engine, "jd", clock).budgets.spend_today("2026-03-04", 3)
+    assert Ledger(engine, "tmall", clock).budgets.spend_today("2026-03-04", 1)
     ledger = Ledger(engine, "jd", clock)
-    assert [ledger.spend_today("2026-03-04", 3) for _ in range(2)] == [True, False]
-    assert ledger.spend_today("2026-03-05", 3)
+    assert [ledger.budgets.spend_today("2026-03-04", 3) for _ in range(2)] == [True, False]
+    assert ledger.budgets.spend_today("2026-03-05", 3)
 
 
 def test_a_list_is_settled_through_the_moment_that_was_read(engine: Engine) -> None:

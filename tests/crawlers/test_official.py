@@ -15,10 +15,11 @@ import orjson
 import pytest
 
 from crawlers.audit import Audit, read_audit
+from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings, Platform
 from crawlers.kit import Kit
 from crawlers.launch import run_spider
-from crawlers.ledger import Ledger, PlatformBook
+from crawlers.ledger import Ledger
 from crawlers.official.api import OfficialApi
 from crawlers.official.client import Client, retry_after
 from crawlers.official.config import OfficialSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawlers.ledger import PlatformBook
+from crawlers.book import PlatformBook
 from ingest.clock import SystemClock
 from shengwen.home import Home
 from shengwen.rooms import Rooms

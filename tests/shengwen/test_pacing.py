@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings
 from crawlers.heat import OFFICIAL, Heat, HeatBook, looked
 from crawlers.launch import RunReport
-from crawlers.ledger import Ledger, PlatformBook
+from crawlers.ledger import Ledger
 from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
 from shengwen.crawling import CrawlSchedule
@@ -62,8 +63,8 @@ def test_nothing_goes_in_quiet_hours_or_when_the_days_pages_are_spent(engine: En
     assert (found.go, found.next_at, found.why) == (False, NOON + 1.5 * HOUR, "安静时段，13:30 以后继续")
     assert not plan(settings("1", quiet_hours=["11:00-13:30"]), engine, "jd", NOON, forced=True).go
     ledger = Ledger(engine, "jd", ManualClock(NOON))
-    assert all(ledger.spend(100, 2) for _ in range(2))
-    assert not ledger.spend(100, 2)
+    assert all(ledger.budgets.spend(100, 2) for _ in range(2))
+    assert not ledger.budgets.spend(100, 2)
     found = plan(settings("1", pages_per_day=2), engine, "jd", NOON)
     assert (found.go, found.next_at, found.why) == (False, NOON + 12 * HOUR, "今天的 2 页已经用完")
     assert plan(settings("1", pages_per_day=2), engine, "jd", NOON + 12 * HOUR).go

@@ -15,8 +15,9 @@ from sqlalchemy import Engine, select
 from alerts.coverage import CoverageStore
 from alerts.read import AlertReader
 from alerts.tables import SourceHealth, table
+from crawlers.book import PlatformBook
 from crawlers.launch import RunReport
-from crawlers.ledger import Ledger, PlatformBook, Seen
+from crawlers.ledger import Ledger, Seen
 from crawlers.run import Job
 from ingest.clock import ManualClock, SystemClock
 from ingest.coverage import Coverage
@@ -67,7 +68,7 @@ def test_a_saved_search_is_one_whoever_saves_it_at_the_same_moment(engine: Engin
 def test_runs_that_share_a_platforms_budget_do_not_overdraw_it(engine: Engine, clock: ManualClock) -> None:
     ledgers = [Ledger(engine, "jd", clock) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        spent = list(pool.map(lambda n: ledgers[n % 8].spend(20), range(48)))
+        spent = list(pool.map(lambda n: ledgers[n % 8].budgets.spend(20), range(48)))
     assert sum(spent) == 20
 
 
