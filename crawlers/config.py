@@ -211,12 +211,14 @@ class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
 
     ``official``: APIs that are used instead of pages once their keys are there. ``audit_days``: how long the audit's
-    lines are kept (:mod:`crawlers.audit`).
+    lines are kept (:mod:`crawlers.audit`). ``memory_mb``: what one run may take together with its browser, MiB; one
+    that outgrows it ends as ``partial`` (:mod:`crawlers.memory`).
     """
 
     user_agent: str = USER_AGENT
     chromium: str | None = None
     audit_days: int = Field(default=90, ge=1, le=3650)
+    memory_mb: int = Field(default=2048, ge=16, le=1_000_000)
     jd: PlatformSettings = PlatformSettings()
     tmall: PlatformSettings = PlatformSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()

@@ -98,6 +98,7 @@ def test_a_first_screen_that_stands_in_the_pages_state_is_read_from_there_once(
     assert asked["v2/comment/sub/page"] > 0
 
 
+@pytest.mark.timeout(480)
 def test_a_post_that_comes_of_age_is_opened_again_though_its_count_did_not_change(
     replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
