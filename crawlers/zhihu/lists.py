@@ -65,7 +65,7 @@ def question_feeds(answer: Answer) -> Page:
 
 
 def search(answer: Answer) -> Page:
-    """Site search: results without their content are stubs."""
+    """Site search: results without their content, or with some of it only, are stubs."""
     harvest = Harvest()
     items = list(answer.root.each("data"))
     for item in items:
@@ -86,7 +86,7 @@ def _found(record: Reader, marked: Reader, answer: Answer) -> Draft:
     draft = item_draft(record, answer)
     draft.title = draft.title or clean_html(marked.text("title")) or None
     draft.text = draft.text or clean_html(marked.text("description"))
-    draft.partial = not record.text("content", "detail", "description")
+    draft.partial = record.flag("content_need_truncated") or not record.text("content", "detail", "description")
     return draft
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import orjson
 import pytest
 
 from crawlers.config import Platform
@@ -20,8 +18,8 @@ from crawlers.session import SessionFile
 from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import NOW, Replica, running_replica
-from tests.crawlers.runs import Home
-from tests.processes import KILLED, Nursery, wait_until
+from tests.crawlers.runs import Home, a_session
+from tests.processes import KILLED, wait_until
 
 PLATFORMS: tuple[Platform, ...] = ("xiaohongshu", "douyin")
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
@@ -31,11 +29,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
 def replica() -> Iterator[Replica]:
     with running_replica() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -129,14 +122,6 @@ def test_a_post_that_comes_of_age_is_opened_again_though_its_count_did_not_chang
     texts = [mention.text for mention in home.streamed() if mention.id == f"xiaohongshu:comment:{said.native_id}"]
     assert len(texts) == 2
     assert texts[1].endswith("（更新：师傅来过了）")
-
-
-def a_session(path: Path, platform: Platform) -> Path:
-    """What ``shengwen login`` leaves behind."""
-    cookie = {"name": LOGIN_COOKIES[platform], "value": "demo-session", "domain": "127.0.0.1", "path": "/"}
-    flags = {"expires": time.time() + 3600, "httpOnly": True, "secure": False, "sameSite": "Lax"}
-    path.write_bytes(orjson.dumps({"cookies": [cookie | flags], "origins": []}))
-    return path
 
 
 @pytest.mark.parametrize(("platform", "gone"), [("xiaohongshu", "gone_510000"), ("douyin", "gone")])
