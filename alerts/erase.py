@@ -56,7 +56,7 @@ def _forget(connection: Connection, mentions: list[str]) -> None:
     connection.execute(
         update(facts)
         .where(facts.c.mention_id.in_(mentions))
-        .values(author=None, excerpt="", url=None, simhash=None, pending=False)
+        .values(author=None, excerpt="", url=None, copies=None, pending=False)
     )
 
 

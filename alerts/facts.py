@@ -14,7 +14,6 @@ from alerts.aggregates import Delta, apply, bucket_of
 from alerts.config import AlertSettings
 from alerts.routing import Opinion
 from alerts.scopes import Contribution, ScopeKey, contributions
-from alerts.simhash import simhash
 from alerts.tables import Evidence, Fact, table
 from alerts.upsert import lock, upsert
 from ingest.analysis import ClassifiedMention
@@ -107,7 +106,7 @@ def fact_of(mention: ClassifiedMention, origin: Origin | None, settings: AlertSe
         "author": _short(mention.author.key),
         "reach": reach,
         "likes": min(mention.likes or 0, 2**62),
-        "simhash": simhash(text) if any_negative else None,
+        "copies": mention.group if any_negative else None,
         "genuine": genuine,
         "negative": negative,
         "any_negative": any_negative,

@@ -19,7 +19,6 @@ from alerts.aggregates import PER_HOUR, bucket_end, bucket_start, first_bucket, 
 from alerts.config import SpikeSettings
 from alerts.facts import parts_of
 from alerts.scopes import EVERYTHING, ScopeKey
-from alerts.simhash import cluster
 from alerts.tables import Fact, Incident, IncidentScope, table
 from ingest.state import by_code_point
 
@@ -96,7 +95,8 @@ def recent_negatives(connection: Connection, now: datetime) -> list[dict[str, An
 
 
 def units(facts: Sequence[dict[str, Any]]) -> list[Negative]:
-    """Join near-duplicates and the words of one author into units; a mention without an author is its own."""
+    """Join copies of one text (:mod:`ingest.copies`) and the words of one author into units; a mention of which neither
+    is known is its own."""
     parent = list(range(len(facts)))
 
     def find(i: int) -> int:
@@ -105,12 +105,11 @@ def units(facts: Sequence[dict[str, Any]]) -> list[Negative]:
             i = parent[i]
         return i
 
-    for i, leader in enumerate(cluster([fact["simhash"] for fact in facts])):
-        parent[find(i)] = find(leader)
-    by_author: dict[str, int] = {}
+    first: dict[tuple[str, str], int] = {}
     for i, fact in enumerate(facts):
-        if fact["author"] is not None:
-            parent[find(i)] = find(by_author.setdefault(fact["author"], i))
+        for what in ("copies", "author"):
+            if fact[what] is not None:
+                parent[find(i)] = find(first.setdefault((what, fact[what]), i))
     return [Negative(fact, find(i)) for i, fact in enumerate(facts)]
 
 

@@ -74,7 +74,7 @@ class Fact(Base):
     author: Mapped[str | None] = mapped_column(String(200), index=True)
     reach: Mapped[int] = mapped_column(BigInteger)
     likes: Mapped[int] = mapped_column(BigInteger)
-    simhash: Mapped[int | None] = mapped_column(BigInteger)
+    copies: Mapped[str | None] = mapped_column(String(340))
     genuine: Mapped[bool] = mapped_column(Boolean)
     negative: Mapped[bool] = mapped_column(Boolean)
     any_negative: Mapped[bool] = mapped_column(Boolean)

@@ -83,6 +83,8 @@ class PlatformSpider(Spider):
         self._failures = 0
         self._work: asyncio.Task[None] | None = None
         self._ended_early = ""
+        self._reading = False
+        """Whether the run can be ended by a cancellation."""
 
     @cached_property
     def session(self) -> Session | None:
@@ -104,13 +106,17 @@ class PlatformSpider(Spider):
 
     def end_early(self, reason: str) -> None:
         """Finish cleanly now: what was read is streamed, coverage says partial. Call it in the event loop."""
-        if self._work is not None and not self._work.done() and not self._ended_early:
+        if not self._ended_early:
             self._ended_early = reason
-            self._work.cancel()
+            if self._reading and self._work is not None:
+                self._work.cancel()
 
     async def _run(self) -> None:
         trips: list[Trip] = []
+        self._reading = not self._ended_early
         try:
+            if self._ended_early:  # before it began
+                raise asyncio.CancelledError
             for target in self._ordered_targets():
                 trip = Trip(target, self.kit.clock)
                 trips.append(trip)
@@ -133,6 +139,7 @@ class PlatformSpider(Spider):
             # A fault of ours must not look like a quiet platform.
             logger.exception("%s failed", self.platform)
             self._end(trips, "failed", "ok", f"{type(error).__name__}")
+        self._reading = False  # the books are closed in peace
         await self.let_go()
         self._close_books(trips)
 

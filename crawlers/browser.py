@@ -258,12 +258,14 @@ async def _both(one: Awaitable[_One], other: Awaitable[_Other]) -> tuple[_One, _
 class BrowserSpider(PlatformSpider):
     """A platform that is read in the browser. ``listens`` matches ``host/path`` of the answers that are parsed;
     ``places`` matches ``host/path`` of pages where a reader may be: anywhere else is a wall. ``data_pages``
-    matches pages that hold their own data, behind ``state_mark``."""
+    matches pages that hold their own data, behind ``state_mark``; ``list_pages`` those that may hold the beginning of
+    their list there."""
 
     repeats = 3
     listens: ClassVar[re.Pattern[str]]
     places: ClassVar[re.Pattern[str]]
     data_pages: ClassVar[re.Pattern[str]]
+    list_pages: ClassVar[re.Pattern[str] | None] = None
     state_mark: ClassVar[bytes]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -289,8 +291,11 @@ class BrowserSpider(PlatformSpider):
         asked, got = urlsplit(page.url or ""), urlsplit(page.final_url or "")
         if page.status >= 400 or (asked.hostname, asked.path) != (got.hostname, got.path):
             return True
+        place = f"{asked.hostname}{asked.path}"
         if self.state_mark in page.body:
-            holds_data = bool(self.data_pages.search(f"{asked.hostname}{asked.path}"))
+            holds_data = bool(self.data_pages.search(place))
+            if self.list_pages is not None and self.list_pages.search(place):
+                holds_data = bool(parse(self.platform, page).mentions)
         elif parse(self.platform, page).signal != "unknown":
             self.parsed(page)
             return False

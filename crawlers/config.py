@@ -154,7 +154,7 @@ class PlatformSettings(_Plain):
     * ``quiet_hours``: spans of the Beijing day ("23:30-07:00") in which no request begins. A run that meets one ends as
       ``partial``; the schedule starts none. They are for pages; an official API has its own daily quota.
     * ``revisit_hours``: the ladder by which what is known is looked at again for edits, 追评 and new comments, less and
-      less often (:mod:`crawlers.revisit`); empty: never.
+      less often (:mod:`crawlers.revisit`), in pages and in official APIs; empty: never.
     * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
     * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
       (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.
@@ -246,12 +246,14 @@ class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
 
     ``official``: APIs that are asked before the pages once their keys are there. ``audit_days``: how long the audit's
-    lines are kept (:mod:`crawlers.audit`).
+    lines are kept (:mod:`crawlers.audit`). ``memory_mb``: what one run may take together with its browser, MiB; one
+    that outgrows it ends as ``partial`` (:mod:`crawlers.memory`).
     """
 
     user_agent: str = USER_AGENT
     chromium: str | None = None
     audit_days: int = Field(default=90, ge=1, le=3650)
+    memory_mb: int = Field(default=2048, ge=16, le=1_000_000)
     jd: ShopSettings = ShopSettings()
     tmall: ShopSettings = ShopSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()

@@ -11,15 +11,15 @@ import logging
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawlers.base import FAILURES_IN_ROW
-from crawlers.browser import PATIENCE, BrowserSpider, Visit
+from crawlers.base import FAILURES_IN_ROW, Reading
+from crawlers.browser import NUDGES, PATIENCE, BrowserSpider, Visit
 from crawlers.config import Target
 from crawlers.errors import FetchFailed, PlatformStopped, SourceDown
-from crawlers.payload import Payload
+from crawlers.payload import Page, Payload
 from crawlers.pipeline import mention_id
 from crawlers.search_parts import WHOLE, Axis, Option, Part, SearchParts, click
 from crawlers.trip import ListPass, Trip
@@ -33,6 +33,8 @@ class Search:
     """A search in progress, or a part of one: the posts found, newest first where the platform sorts so.
 
     ``asked``: the filters of its latest answer; ``met``: its last page held nothing that was not streamed before.
+    ``shown``: the beginning of the list, where the search page itself holds it, until it is read: before what the page
+    asks for, or when it has asked for nothing.
     """
 
     lane: ListPass
@@ -43,6 +45,7 @@ class Search:
     by_time: bool = False
     asked: Mapping[str, str] | None = None
     met: bool = False
+    shown: tuple[Page, Payload] | None = None
 
     def shows(self, part: Part) -> bool:
         """Whether the page shows this part by now."""
@@ -51,12 +54,28 @@ class Search:
 
 @dataclass(slots=True)
 class Thread:
-    """A post's page in progress. ``threads``: one pass for each comment whose replies were unfolded."""
+    """A post's page in progress. ``threads``: one pass for each comment whose replies were unfolded; ``claims``: how
+    many replies each comment says it has, ``replies``: those that were read."""
 
     lane: ListPass
     post: Draft | None = None
     gone: bool = False
     threads: dict[str, ListPass] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
+    replies: set[str] = field(default_factory=set)
+
+    def note(self, page: Page) -> None:
+        """Count the replies that a page's comments claim, and those that it holds."""
+        for draft in page.mentions:
+            if draft.kind == "comment" and (draft.parent_native or "").startswith("comment:"):
+                self.replies.add(str(draft.native_id))
+            elif draft.kind == "comment":
+                self.claims[str(draft.native_id)] = draft.replies or 0
+
+    @property
+    def owes_replies(self) -> bool:
+        """Whether fewer replies were read than the comments claim."""
+        return len(self.replies) < sum(self.claims.values())
 
     @property
     def unfolded(self) -> int:
@@ -167,8 +186,12 @@ class SearchSpider(BrowserSpider):
 
         def take(payload: Payload) -> None:
             if not self.search_path.search(urlsplit(payload.url or "").path):
-                self.parsed(payload)
+                shown = self.parsed(payload)
+                search.shown = (shown, payload) if shown.mentions and not search.by_time else None
+                if lane.pages > 0:
+                    self._shown(search, trip)
                 return
+            self._shown(search, trip)  # what the page asks for may go on from there
             search.asked = self.asked(payload)
             if search.part.options and not search.shows(search.part):
                 self.parsed(payload)  # before its filters were chosen
@@ -181,17 +204,11 @@ class SearchSpider(BrowserSpider):
                 lane.ids.clear()
                 lane.ended = None
             trip.pages += 1
-            reading = self.read(payload, trip, lane)
-            hits = {mention_id(d): d for d in reading.page.mentions if d.kind in self.hit_kinds}
-            search.hits.update(hits)
-            search.met = bool(reading.taken.ids) and not reading.taken.fresh
-            reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
-            lane.newest_first = search.incremental and by_time
-            lane.saw(reading.page, reading.taken)
+            self._found(search, self.read(payload, trip, lane))
 
         for patience in (min(PATIENCE, self.here.timeout), self.here.timeout):
             async with self.visit(self.search_url(query), take) as visit:
-                if await visit.until(lambda: search.asked is not None, patience):
+                if await visit.until(lambda: search.asked is not None, patience) or self._shown(search, trip):
                     if search.part.options:
                         if not await self._choose(visit, search):
                             return False
@@ -201,6 +218,32 @@ class SearchSpider(BrowserSpider):
                     return True
             await self.pause()  # then one careful reload
         raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
+
+    def _shown(self, search: Search, trip: Trip) -> bool:
+        """Read what the search page itself holds, once; False when it holds nothing."""
+        if search.shown is None:
+            return False
+        (page, payload), search.shown = search.shown, None
+        if search.part.options:
+            return True  # it is of the whole search, and of none of its parts
+        trip.pages += 1
+        self._found(search, self._of_page(page, payload, trip, search.lane))
+        return True
+
+    def _of_page(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
+        """Take the items of a page that is parsed already."""
+        taken = self._take(page, payload, trip, lane)
+        trip.count(taken)
+        return Reading(page, taken)
+
+    def _found(self, search: Search, reading: Reading) -> None:
+        """Take note of one page of the search."""
+        hits = {mention_id(d): d for d in reading.page.mentions if d.kind in self.hit_kinds}
+        search.hits.update(hits)
+        search.met = bool(reading.taken.ids) and not reading.taken.fresh
+        reading.taken.unsettled += [found for found, hit in hits.items() if self._due(hit)]
+        search.lane.newest_first = search.incremental and search.by_time
+        search.lane.saw(reading.page, reading.taken)
 
     async def _sort(self, visit: Visit, search: Search) -> None:
         """Ask for the newest first, where the page offers it: beside the search, or in the panel of its filters."""
@@ -253,6 +296,10 @@ class PostsSpider(SearchSpider):
     def post_url(self, hit: Draft) -> str:
         """A post's own page."""
 
+    def begins_comments(self, page: Page) -> bool:
+        """Whether a post's own page holds the first comments, too; then its ``next`` is where they go on."""
+        return False
+
     async def _open(self, hit: Draft, trip: Trip) -> None:
         await self.pause()
         with self.passing(self._key(hit), trip, claim=hit.replies) as lane:
@@ -302,16 +349,27 @@ class PostsSpider(SearchSpider):
                     thread.threads[root] = below
                     trip.lanes.append(below)
                 reading = self.read(payload, trip, below)
+                thread.note(reading.page)
                 below.saw(reading.page, reading.taken)
             elif self.comments_path.search(path):
                 reading = self.read(payload, trip, lane)
+                thread.note(reading.page)
                 lane.saw(reading.page, reading.taken)
             elif thread.post is not None:
-                # The post again, in the page's other form: only whether it may be seen matters.
-                thread.gone = self.parsed(payload).signal == "gone"
+                # The post again, in the page's other form: whether it may be seen, and the comments there, matter.
+                page = self.parsed(payload)
+                thread.gone = page.signal == "gone"
+                if self.begins_comments(page):
+                    page = replace(page, mentions=tuple(d for d in page.mentions if d.kind not in self.hit_kinds))
+                    thread.note(page)
+                    lane.saw(page, self._of_page(page, payload, trip, lane).taken)
             else:
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"
+                if self.begins_comments(reading.page):
+                    said = [found for found in reading.taken.ids if found != mention_id(hit)]
+                    thread.note(reading.page)
+                    lane.saw(reading.page, replace(reading.taken, ids=said))
                 for draft in reading.page.mentions:
                     if draft.kind == hit.kind and draft.native_id == hit.native_id and not draft.partial:
                         thread.post, lane.poster = draft, draft.author_id or lane.poster
@@ -327,8 +385,12 @@ class PostsSpider(SearchSpider):
         buttons = visit.page.get_by_text(self.unfold)
         failures, dead = 0, 0
         broken: FetchFailed | None = None
+        waits = list(NUDGES)
         for _ in range(thread.lane.cap * 2):
             there = await buttons.count()
+            while there <= dead and waits and thread.owes_replies:  # heard already, but not drawn yet
+                await visit.until(lambda: False, waits.pop(0))
+                there = await buttons.count()
             if there <= dead or failures >= FAILURES_IN_ROW:
                 break
             button = buttons.nth(dead)

@@ -6,6 +6,7 @@ from typing import Any
 
 from crawlers.audited import PLACE
 from crawlers.config import CrawlSettings, Platform
+from crawlers.memory import memory_settings
 
 ROBOTS_NAME = "Shengwen"
 """The name that robots.txt is read for, in the browser too."""
@@ -51,7 +52,7 @@ def scrapy_settings(settings: CrawlSettings, platform: Platform) -> dict[str, An
         "LOG_INSTALL_ROOT_HANDLER": False,
         "REMOTE_CONTROL_ENABLED": False,
         # Named one by one: newer versions of Scrapy bring consoles that run code for whoever can reach their port.
-        "EXTENSIONS_BASE": {"scrapy.extensions.corestats.CoreStats": 0},
+        "EXTENSIONS_BASE": {"scrapy.extensions.corestats.CoreStats": 0, "crawlers.memory.FamilyMemory": 0},
         "EXTENSIONS": {},
         "TWISTED_REACTOR": "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
-    }
+    } | memory_settings(settings.memory_mb)

@@ -1,8 +1,8 @@
 """How alike two texts are: what does not count in a comparison, digests, and a MinHash of the rest.
 
-A SimHash (``alerts/simhash.py``) tells windows of alerts apart, but two changed words move a short review's 64 bits too
-far to be looked up. The share of common bigrams (Jaccard) is what stays, MinHash estimates it from numbers that can be
-stored, and bands of those numbers are keys to look up: ``tests/bench/bench_copies.py`` measures all three.
+Not a SimHash: two changed words move a short review's 64 bits too far to be looked up. The share of common bigrams
+(Jaccard) is what stays, MinHash estimates it from numbers that can be stored, and bands of those numbers are keys to
+look up: ``tests/bench/bench_copies.py`` measures both.
 """
 
 from __future__ import annotations

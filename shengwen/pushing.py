@@ -6,7 +6,9 @@ mention is known by the client's id, or by its words, time and author, and is an
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,9 +19,10 @@ from sqlalchemy import Engine
 
 from crawlers.ledger import Ledger, Seen
 from ingest.clock import Clock
+from ingest.coverage import Coverage, write_coverage
 from ingest.default_reviews import is_default_review
 from ingest.draft import Draft
-from ingest.errors import Poison
+from ingest.errors import Poison, Retryable
 from ingest.headers import stamped
 from ingest.imports.ratings import Stars, stars, stars_of_csat, stars_of_nps
 from ingest.imports.rows import content_id
@@ -28,6 +31,8 @@ from ingest.mention import MAX_COUNT, MAX_TEXT, Append, Kind, Matched, Mention, 
 from ingest.privacy import Privacy
 from ingest.times import read_instant
 from shengwen.tokens import Pusher
+
+logger = logging.getLogger(__name__)
 
 PARSER: Final = "push/1"
 LEDGER: Final = "push"
@@ -131,6 +136,7 @@ class Pushing:
 
     def take(self, items: Sequence[object], pusher: Pusher) -> list[Outcome]:
         """One batch; outcomes in the items' order. On return what was accepted is durable."""
+        began = self._clock.now()
         read = [self._read(item, pusher) for item in items]
         mentions = [one for one in read if isinstance(one, Mention)]
         known = self._ledger.known(mention.id for mention in mentions)
@@ -151,7 +157,29 @@ class Pushing:
             # Behind the log: a crash in between makes the sender's second try a second record, which the index counts
             # as a duplicate; the other way round it would be lost.
             self._ledger.record([Seen(mention.id, mention.revision.hash) for mention in fresh], self._ledger.run)
+        self._tell(outcomes, pusher, began)
         return outcomes
+
+    def _tell(self, outcomes: Sequence[Outcome], pusher: Pusher, began: datetime) -> None:
+        """Coverage of one batch: the source's last arrival. What was rejected is the sender's to send again."""
+        count = Counter(outcome.status for outcome in outcomes)
+        rejected = count["rejected"]
+        told = Coverage(
+            source=pusher.source,
+            query=f"push:{pusher.name}",
+            planned=len(outcomes),
+            got=count["accepted"] + count["duplicate"],
+            new=count["accepted"],
+            duplicate=count["duplicate"],
+            status="partial" if rejected else "complete",
+            reason=f"{rejected} items were rejected" if rejected else "",
+            started_at=began,
+            finished_at=self._clock.now(),
+        )
+        try:
+            write_coverage(self._log, [told])
+        except Retryable as error:  # the mentions are durable: the batch must not be sent again for this
+            logger.warning("%s: coverage of a pushed batch could not be written: %s", pusher.source, error)
 
     def _read(self, item: object, pusher: Pusher) -> Mention | Outcome:
         try:

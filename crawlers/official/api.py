@@ -256,7 +256,8 @@ class WindowedApi(OfficialApi):
     def read(self, target: Target, tally: Tally) -> None:
         now = self.kit.clock.now()
         longest = timedelta(days=self.settings.window_days)
-        for lane in lanes(self.settings, self.kit.ledger, target.key, now):
+        ladder = self.kit.settings.of(self.platform).revisit_hours
+        for lane in lanes(self.settings, self.kit.ledger, target.key, now, ladder):
             known = tally.window[0]
             tally.window = (lane.since if known is None else min(lane.since, known), lane.until)
             for window in windows(lane.since, lane.until, longest):

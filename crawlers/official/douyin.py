@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from crawlers.official.api import OfficialApi, Tally, Target
 from crawlers.official.client import ApiRefused, Call, Refusal, text_of
 from crawlers.official.config import DouyinSettings
 from crawlers.payload import Payload
+from crawlers.revisit import look_due, reading_depth
 from ingest.errors import Unavailable
 
 REAL: Final = "https://open.douyin.com"
@@ -51,6 +52,8 @@ class Douyin(OfficialApi):
         self._token = self.settings.access_token.get_secret_value()
         self._refreshed = False
         self._replies: dict[str, int | None] = {}
+        self._born: dict[str, datetime | None] = {}
+        self._ladder = kit.settings.of(self.platform).revisit_hours
 
     def targets(self) -> Sequence[Target]:
         items = self.settings.items or tuple(self._own_videos())
@@ -66,6 +69,7 @@ class Douyin(OfficialApi):
             page, _ = self._ask(VIDEOS, {"cursor": cursor, "count": str(VIDEO_PAGE)}, tally)
             for draft in page.mentions:
                 found[str(draft.native_id)] = draft.replies
+                self._born[str(draft.native_id)] = draft.created_at
             if page.next is None:
                 break
             cursor = page.next["cursor"]
@@ -79,8 +83,11 @@ class Douyin(OfficialApi):
         count = self._replies.get(item)
         if count is not None and count != state.total:
             return True
+        now, born = self.kit.clock.now(), self._born.get(item)
+        if born is not None and look_due(self._ladder, born, state.settled_at, now):
+            return True  # of an age at which edits and replies to old comments are looked for
         wait = self.settings.full_pass_hours if count is not None else self.settings.recheck_hours
-        return self.kit.clock.now() - state.settled_at >= timedelta(hours=wait)
+        return now - state.settled_at >= timedelta(hours=wait)
 
     def read(self, target: Target, tally: Tally) -> None:
         item = target.query
@@ -97,8 +104,11 @@ class Douyin(OfficialApi):
     def _list(
         self, path: str, asked: Mapping[str, str], tally: Tally, state: ListState, *, whole: bool, below: bool = True
     ) -> bool:
-        """Read comments newest first, until the end or until all of a page was settled; false at the page cap."""
+        """Read comments newest first, until the end or until all of a page was settled and is older than what is to be
+        looked at again; false at the page cap."""
         cursor, seen = "0", set[str]()
+        now = self.kit.clock.now()
+        horizon = now - reading_depth(self._ladder, asked["item_id"], state.settled_at, now)
         ids: set[str] = set()
         while cursor not in seen:
             if len(seen) >= self.settings.page_cap:
@@ -112,7 +122,8 @@ class Douyin(OfficialApi):
                         self._below(asked["item_id"], str(draft.native_id), draft.replies, tally)
             fresh = set(taken.ids) - ids
             ids |= fresh
-            settled = not whole and bool(taken.ids) and not taken.unsettled
+            newest = max((draft.created_at for draft in page.mentions if draft.created_at is not None), default=None)
+            settled = not whole and bool(taken.ids) and not taken.unsettled and (newest is None or newest < horizon)
             if page.next is None or settled or (taken.ids and not fresh):
                 break
             cursor = page.next["cursor"]

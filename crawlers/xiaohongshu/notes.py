@@ -70,33 +70,54 @@ def profile(answer: Answer) -> Page:
 
 
 def note_page(answer: Answer) -> Page:
-    """``window.__INITIAL_STATE__`` of a note's page; a removed note stands under the key ``undefined``."""
+    """``window.__INITIAL_STATE__`` of a note's page; a removed note stands under the key ``undefined``.
+
+    ``next`` is where its comments go on: null when all of them are here, an empty cursor when none were asked for yet.
+    """
     harvest = Harvest()
     details = answer.root.at("note.noteDetailMap")
     missing = False
+    more: dict[str, str] | None = None
     for detail in details.values():
         note = detail["note"]
         if note.value in ({}, None):
             missing = missing or detail.path.endswith(".undefined")
             continue
         draft = harvest.add(note, lambda record: _note(record, record.id("noteId", "note_id"), answer))
-        add_comments(harvest, detail.each("comments.list"), answer, str(draft.native_id) if draft else None)
+        comments = detail["comments"]
+        add_comments(harvest, comments.each("list"), answer, str(draft.native_id) if draft else None)
+        begun = comments.flag("firstRequestFinish") or next(comments.each("list"), None) is not None
+        if not begun or comments.flag("hasMore"):
+            more = {"cursor": comments.text("cursor") if begun else ""}
         for said in harvest.drafts:
             if draft is not None and said.kind == "comment" and said.author_id and said.author_id == draft.author_id:
                 said.by_poster = True
     nothing = Stop("gone", "the page holds no note") if missing else Stop("unknown", "noteDetailMap is empty")
-    return harvest.page(NOTE_PAGE, nothing=nothing)
+    return harvest.page(NOTE_PAGE, more=more, nothing=nothing)
+
+
+def begins_comments(page: Page) -> bool:
+    """Whether a note's page holds the first page of its comments, too."""
+    if page.endpoint != NOTE_PAGE or page.signal != "ok":
+        return False
+    return page.next is None or any(draft.kind == "comment" for draft in page.mentions)
 
 
 def list_page(answer: Answer) -> Page:
-    """The state of a search or profile page: stubs. A profile's notes are a list of tabs, each a list."""
+    """The state of a search or profile page: stubs. A profile's notes are a list of tabs, each a list.
+
+    A search goes on unless it says that it does not.
+    """
     harvest = Harvest()
+    search = answer.root["search"]
     for item in answer.root.each("search.feeds"):
         harvest.add_all(_note_cards_of([item]), lambda one: _listed(one, answer))
     for tab in answer.root.each("user.notes"):
         items = list(tab.items()) if isinstance(tab.value, list) else [tab]
         harvest.add_all(_note_cards_of(items), lambda one: _listed(one, answer))
-    return harvest.page(LIST_PAGE)
+    ends = not harvest.drafts or search["feeds"].value in (None, []) or search["hasMore"].value is False
+    number = search.number("searchContext.page") or 1
+    return harvest.page(LIST_PAGE, more=None if ends else {"page": str(number + 1)})
 
 
 def app_search(answer: Answer) -> Page:

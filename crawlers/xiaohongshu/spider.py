@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 import orjson
 
-from crawlers.payload import Payload
+from crawlers.payload import Page, Payload
 from crawlers.posts import PostsSpider
 from crawlers.search_parts import Axis, Option
+from crawlers.xiaohongshu.notes import begins_comments
 from ingest.draft import Draft
 
 HOST: Final = "www.xiaohongshu.com"
@@ -47,6 +48,7 @@ class XiaohongshuSpider(PostsSpider):
     listens = re.compile(r"xiaohongshu\.com/api/sns/web/v\d/(search/notes|feed|comment/page|comment/sub/page)$")
     places = re.compile(r"^www\.xiaohongshu\.com/(search_result|explore)(/|$)")
     data_pages = re.compile(r"^www\.xiaohongshu\.com/explore/[0-9a-f]{24}$")
+    list_pages = re.compile(r"^www\.xiaohongshu\.com/search_result$")
     state_mark = b"window.__INITIAL_STATE__"
     hit_kinds = frozenset({"post"})
     search_path = re.compile(r"/search/notes$")
@@ -74,6 +76,9 @@ class XiaohongshuSpider(PostsSpider):
 
     def sorted_by_time(self, payload: Payload) -> bool:
         return b'"time_descending"' in payload.request_body
+
+    def begins_comments(self, page: Page) -> bool:
+        return begins_comments(page)
 
     def asked(self, payload: Payload) -> Mapping[str, str]:
         try:

@@ -11,7 +11,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, islice
@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from ingest.clock import Clock
+from ingest.coverage import Coverage, write_coverage
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
 from ingest.errors import Poison, ShengwenError, UserError
@@ -88,6 +89,8 @@ class ImportJob:
         self.mapping: Mapping[str, str] = {}
         self.unread: Sequence[str] = ()
         self._left_out: Counter[str] = Counter()
+        self._reading: tuple[datetime, ImportState] | None = None
+        """When this run began to read, and what the earlier ones had done."""
 
     def state(self) -> ImportState:
         """Where an earlier run of this job stopped, or a new state."""
@@ -104,6 +107,7 @@ class ImportJob:
         state = self.state()
         if state.finished:
             return state
+        self._reading = self._clock.now(), replace(state)
         if state.before is None:
             state.before = dict(before)
             self._save([], state)
@@ -134,6 +138,32 @@ class ImportJob:
         self._save([], state)
         progress(state)
         return state
+
+    def tell(self, state: ImportState, duplicate: int = 0) -> None:
+        """Coverage of what this run read, once: the source's last arrival. A run that is killed tells nothing.
+
+        ``duplicate``: how many of the records were known, as the index says; a run that did not wait for it counts all
+        that it streamed as new.
+        """
+        if self._reading is None:
+            return
+        (began, earlier), self._reading = self._reading, None
+        good, dead = state.collected - earlier.collected, state.dead - earlier.dead
+        duplicate = max(0, min(duplicate, good))
+        told = Coverage(
+            source=self.source,
+            query=f"file:{self._digest[:12]}",
+            planned=good + dead if state.finished else None,
+            got=good + dead,
+            new=good - duplicate,
+            duplicate=duplicate,
+            dead=dead,
+            status="complete" if state.finished else "partial",
+            reason="" if state.finished else "interrupted; the same import goes on from there",
+            started_at=began,
+            finished_at=self._clock.now(),
+        )
+        write_coverage(self._log, [told])
 
     def settle(self, state: ImportState) -> None:
         """Note that all of it is searchable: from now on the file is one that was imported before."""

@@ -174,6 +174,7 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
 
 
 def _run(job: ImportJob | HarJob, file: Path, rooms: Rooms, stop: threading.Event, no_wait: bool) -> dict[str, Any]:
+    from ingest.imports.job import ImportJob
     from shengwen.runner import StageRunner
 
     source = job.source or None  # a HAR's mentions are of the platforms themselves
@@ -191,6 +192,9 @@ def _run(job: ImportJob | HarJob, file: Path, rooms: Rooms, stop: threading.Even
                 _wait(rooms, runner, stop, lambda: show(state, _ends(rooms)))
                 if state.finished and not stop.is_set():
                     job.settle(state)
+            if isinstance(job, ImportJob):  # a HAR has told it by platform
+                known = rooms.index.counts(source)["duplicate"] - before["duplicate"]
+                job.tell(state, known if runner and not stop.is_set() else 0)
         finally:
             if runner:
                 runner.stop()

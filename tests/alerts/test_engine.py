@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 
 from alerts.facts import FactStore
+from ingest.copies import Copies
 from tests.alerts.conftest import Room, burst
 from tests.alerts.helpers import NOW, mention, praise
 
@@ -126,9 +127,11 @@ def test_one_author_posting_forty_times_is_no_spike(room: Room) -> None:
 
 
 def test_one_text_posted_by_forty_accounts_is_no_spike(room: Room) -> None:
+    """As the classify stage has told their group."""
     room.past()
     text = "这家的暖气片用了三天就漏水，客服推来推去没有人管，大家千万不要买"
-    room.absorb(*[m for i in range(20) for m in burst(1, text=f"{text}{i}", intent="other")])
+    said = [m for i in range(20) for m in burst(1, text=f"{text}{i}", intent="other")]
+    room.absorb(*Copies(room.db, room.clock).grouped(said))
     assert room.tick().raised == []
 
 

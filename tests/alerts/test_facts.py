@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from alerts.config import AlertSettings
 from alerts.facts import FactStore, fact_of, parts_of
+from alerts.judging import units
 from alerts.scopes import ScopeKey, contributions
-from alerts.simhash import cluster, simhash
 from alerts.tables import Bucket, Fact, Scope, table
 from ingest.analysis import classified
 from tests.alerts.conftest import Room
@@ -224,20 +224,28 @@ def test_contributions_name_no_scope_twice() -> None:
     assert len({part.scope for part in parts}) == len(parts)
 
 
-def test_copies_are_near_and_other_texts_are_far() -> None:
-    text = "这款暖气片装了三天就开始漏水，打电话给客服说要等一周才能上门，太失望了"
-    others = [mention().text for _ in range(200)]
-    codes = [
-        simhash(text),
-        simhash(text + "！！"),
-        simhash(text.replace("三", "3") + "123"),
-        *(simhash(o) for o in others),
+def test_copies_of_a_text_and_the_words_of_one_author_are_one_unit() -> None:
+    """As the classify stage tells copies. An author chains two texts; what neither is known of is alone."""
+
+    def fact(author: str | None, group: str | None, **more: Any) -> dict[str, Any]:
+        said = mention(author=author, **more).model_copy(update={"group": group})
+        return fact_of(said, None, AlertSettings())
+
+    facts = [
+        fact("a", "jd:review:1"),
+        fact("b", "jd:review:1"),
+        fact("b", "jd:review:2"),
+        fact("c", "jd:review:3"),
+        fact(None, None),
+        fact(None, None),
+        fact(None, "jd:review:3"),
     ]
-    leaders = cluster(codes)
-    assert leaders[:3] == [0, 0, 0]
-    assert leaders[3:] == list(range(3, 203))
-    assert simhash("漏水了，差评") is None
-    assert simhash("\ud800" * 40 + "漏水" * 20) is not None
+    found = [negative.unit for negative in units(facts)]
+    assert found[0] == found[1] == found[2]
+    assert found[3] == found[6]
+    assert len({found[0], found[3], found[4], found[5]}) == 4
+    content = fact("d", "jd:review:1", sentiment="positive", tags=(), intent="other", severity=0.0)
+    assert content["copies"] is None
 
 
 def test_a_text_of_unknown_age_that_was_edited_now_opens_a_ticket_and_is_no_news() -> None:

@@ -4,8 +4,8 @@
 
 The corpus is invented: originals of 20 to 90 characters, and copies of some of them that are whole, have other numbers,
 or have one to four places edited. A text that is like none of its original's any more (share of common bigrams under
-the threshold) is no copy. The rivals compare every text with every founder: by bigrams, which is what "alike" means
-here, and by SimHash. Process time, so that other work on the machine does not count.
+the threshold) is no copy. The rival compares every text with every founder by bigrams, which is what "alike" means
+here. Process time, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from alerts.simhash import MAX_DISTANCE, simhash
 from ingest.clock import ManualClock
 from ingest.copies import Copies
 from ingest.likeness import THRESHOLD, letters
@@ -93,23 +91,6 @@ def by_bigrams(texts: Sequence[str]) -> list[int]:
     return groups
 
 
-def by_simhash(texts: Sequence[str]) -> list[int]:
-    codes = np.zeros(len(texts), np.uint64)
-    numbers: list[int] = []
-    groups = []
-    for place, text in enumerate(texts):
-        found = simhash(text)
-        code = np.uint64((found or 0) & (1 << 64) - 1)
-        distances = np.bitwise_count(codes[: len(numbers)] ^ code)
-        if len(numbers) and int(distances.min()) <= MAX_DISTANCE:
-            groups.append(numbers[int(distances.argmin())])
-        else:
-            codes[len(numbers)] = code
-            numbers.append(place)
-            groups.append(place)
-    return groups
-
-
 def in_the_stream(texts: Sequence[str], timed: list[float] | None = None) -> list[int]:
     """The store itself, on SQLite, in the batches of the stage."""
     mentions: list[Mention] = [a_mention(native_id=number, text=text) for number, text in enumerate(texts)]
@@ -153,7 +134,6 @@ def compare(console: Console, made: Sequence[tuple[str, int]]) -> None:
         table.add_column(heading, justify="right")
     ways: dict[str, Callable[[Sequence[str]], list[int]]] = {
         "every pair, bigrams": by_bigrams,
-        "every pair, SimHash": by_simhash,
         "in the stream (MinHash, bands)": in_the_stream,
     }
     texts = [text for text, _ in made]

@@ -197,6 +197,11 @@ class FakeDouyin(Fake):
     fresh_token: str = "dy-token-2"
     videos: dict[str, list[Said]] = field(default_factory=dict)
     replies: dict[str, list[Said]] = field(default_factory=dict)
+    born: datetime = field(init=False)
+    """When the videos were put up."""
+
+    def __post_init__(self) -> None:
+        self.born = self.clock.now() - timedelta(days=3, hours=5)
 
     def answer(self, got: Got) -> Reply:
         path = got.path.partition("?")[0]
@@ -230,7 +235,7 @@ class FakeDouyin(Fake):
         return {
             "item_id": item,
             "title": "岚炉教你给暖气片排气",
-            "create_time": int((self.clock.now() - timedelta(days=3)).timestamp()),
+            "create_time": int(self.born.timestamp()),
             "share_url": "https://www.iesdouyin.com/share/video/1/",
             "statistics": {"comment_count": len(held) + below, "digg_count": 9, "play_count": 100},
         }

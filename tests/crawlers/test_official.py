@@ -65,9 +65,11 @@ class Home:
         self.engine = make_engine(self.url)
         Base.metadata.create_all(self.engine)
         self.log = SqliteLog(path / "log.db", clock=self.clock)
+        self.pages: dict[str, Any] = {}
+        """The platform's settings that are not the API's own."""
 
     def run(self, stop: threading.Event | None = None, **settings: Any) -> OfficialApi:
-        platform = {self.platform: {"split_words": self.split_words}}
+        platform = {self.platform: {"split_words": self.split_words} | self.pages}
         crawl = CrawlSettings.model_validate(platform | {"official": {self.api: FAST | settings}})
         assert crawl.official_of(self.platform) == self.api
         ledger = Ledger(self.engine, self.platform, self.clock)
@@ -224,6 +226,67 @@ def test_late_edits_are_found_by_the_history_pass(tmp_path: Path) -> None:
         home.run(**jos_keys(server))
         assert home.ids()["jd:review:10004"] == 2
         assert [n for i, n in home.ids().items() if i != "jd:review:10004"] == [1, 1, 1, 1]
+
+
+def test_edits_are_looked_for_less_and_less_often(tmp_path: Path) -> None:
+    """Runs every six hours: what is three days old is read again daily, a week old every third day, a month weekly."""
+    said = [Said(str(hours), NOW - timedelta(hours=hours), "升温慢") for hours in (40, 100, 400)]
+    with world(tmp_path, "jos", FakeJos, said=said) as (home, fake, server):
+        keys = jos_keys(server, full_pass_hours=10_000)
+        home.run(**keys)
+        for one in fake.said:
+            one.text += "。追加：开始漏水了"
+        found: dict[str, float] = {}
+        asked, runs = len(server.got), 40
+        for run in range(runs):
+            home.clock.advance(6 * 3600)
+            assert home.run(**keys).status == "complete"
+            for one in fake.said:
+                if home.ids()[f"jd:review:{one.id}"] == 2:
+                    found.setdefault(one.id, (run + 1) * 6)
+        assert found["40"] <= 24 + 6
+        assert found["100"] <= 72 + 6
+        assert found["400"] <= 168 + 6
+        assert set(home.ids().values()) == {2}
+        # One request a run for the news; the looks back, some of them at the same time, are few.
+        assert 10 <= len(server.got) - asked - runs <= 10 + 3 + 2
+
+
+def test_no_ladder_no_looks_back(tmp_path: Path) -> None:
+    with world(tmp_path, "jos", FakeJos, said=reviews(3, every=timedelta(days=2))) as (home, _, server):
+        home.pages = {"revisit_hours": []}
+        home.run(**jos_keys(server, full_pass_hours=10_000))
+        asked = len(server.got)
+        for _day in range(8):
+            home.clock.advance(24 * 3600)
+            home.run(**jos_keys(server, full_pass_hours=10_000))
+        assert len(server.got) - asked == 8
+
+
+def test_a_look_back_that_was_cut_off_is_gone_on_with(tmp_path: Path) -> None:
+    """Down to thirty days, but the quota ends it after some windows: the next runs read the rest, and no more."""
+    with world(tmp_path, "jos", FakeJos, said=reviews(30, every=timedelta(days=1))) as (home, fake, server):
+        home.pages = {"revisit_hours": [24, 720]}
+        keys = jos_keys(server, full_pass_hours=10_000, window_days=1)
+        home.run(**keys)
+        home.clock.advance(24 * 3600)
+        for one in fake.said:
+            one.text += "。追加：开始漏水了"
+        stop, asked = threading.Event(), len(server.got)
+        fake.trouble = lambda got: stop.set() if len(server.got) - asked == 12 else None
+        assert home.run(stop, **keys).reason == "cancelled"
+        again = Counter(home.ids().values())[2]
+        assert 0 < again < 29
+        fake.trouble = lambda got: None
+        asked = len(server.got)
+        home.clock.advance(3600)
+        assert home.run(**keys).status == "complete"
+        assert len(server.got) - asked < 25
+        assert Counter(home.ids().values())[2] >= 29
+        asked = len(server.got)
+        home.clock.advance(3600)
+        home.run(**keys)
+        assert len(server.got) - asked <= 3
 
 
 def test_a_spent_quota_ends_the_run_and_the_next_day_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -486,6 +549,29 @@ def test_douyin_reads_own_videos_comments_and_replies(tmp_path: Path) -> None:
         home.run(**keys)
         assert (len(server.got) - asked, home.ids()["douyin:comment:d2"]) == (2, 1)
         assert set(home.ids().values()) == {1}
+
+
+def test_douyin_looks_again_at_a_video_that_comes_of_age(tmp_path: Path) -> None:
+    """An edited comment changes no count: only the ladder finds it, and reads as deep as it says."""
+    with world(tmp_path, "douyin", FakeDouyin, **douyin_world()) as (home, fake, server):
+        keys: dict[str, Any] = {"url": server.url, "open_id": "open-1", "access_token": "dy-token"}
+        fake.born = NOW - timedelta(days=3)
+        home.run(**keys)
+        edited = fake.videos["@9Vw/aa=="][30]
+        edited.text += "（更新：还是没人来）"
+        for _day in range(3):
+            home.clock.advance(24 * 3600)
+            home.run(**keys)
+        assert home.ids()[f"douyin:comment:{edited.id}"] == 1  # between two ages of the ladder
+        home.clock.advance(24 * 3600 + 60)
+        asked = len(server.got)
+        home.run(**keys)
+        assert home.ids()[f"douyin:comment:{edited.id}"] == 2
+        assert len(server.got) - asked > 1
+        asked = len(server.got)
+        home.clock.advance(3600)
+        home.run(**keys)
+        assert len(server.got) - asked == 1
 
 
 def test_douyins_expired_token_is_refreshed_once_where_that_is_allowed(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from crawlers.payload import STOP_SIGNALS
 from crawlers.session import SessionFile
 from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import NOW, Replica, running_replica
 from tests.crawlers.runs import Home, a_session
 from tests.processes import KILLED, wait_until
 
@@ -58,6 +60,68 @@ def test_posts_with_all_comments_and_replies_are_streamed_and_news_are_picked_up
     assert sum(record.new for record in again.coverage) == len(later - truth)
     assert set(home.ids()) == later
     assert set(home.ids().values()) == {1}
+
+
+@pytest.mark.parametrize("state", ["rendered", "rendered_twice"])
+def test_a_first_screen_that_stands_in_the_pages_state_is_read_from_there_once(
+    replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Search, notes and comments: whether the page never asks for what its state holds, or asks for it all the same."""
+    monkeypatch.setattr("shengwen.demo.replica.xiaohongshu.SEARCH_PAGE", 2)
+    truth = replica.found_by("xiaohongshu", ["安装"])
+    posts = [found for found in truth if ":post:" in found]
+    said = Counter(item.parent_id for item in replica.items("xiaohongshu") if item.root_id is None and item.parent_id)
+    further = sum((said[found.rpartition(":")[2]] - 1) // 10 for found in posts if said[found.rpartition(":")[2]])
+    assert further
+    replica.demo.switches.set("xiaohongshu", answer=state)
+    home.configure(xiaohongshu=replica.settings("xiaohongshu", ["安装"], timeout=30))
+    report = home.crawl("xiaohongshu")
+    assert report.status == "complete", report.reason
+    assert home.ids() == dict.fromkeys(truth, 1)
+    (told,) = report.coverage
+    assert (told.planned, told.got, told.new, told.duplicate) == (len(truth), len(truth), len(truth), 0)
+    asked = Counter(path.partition("/api/sns/web/")[2] for path in replica.hits)
+    searches = -(-len(posts) // 2)
+    if state == "rendered":
+        assert (asked["v1/search/notes"], asked["v1/feed"], asked["v2/comment/page"]) == (searches - 1, 0, further)
+    else:
+        assert asked["v1/search/notes"] > searches  # sorted otherwise at first
+        assert asked["v1/feed"] == len(posts)
+        assert asked["v2/comment/page"] > len(posts)
+    assert asked["v2/comment/sub/page"] > 0
+
+
+@pytest.mark.timeout(1000)
+def test_a_post_that_comes_of_age_is_opened_again_though_its_count_did_not_change(
+    replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keywords = replica.keywords("xiaohongshu")[1:]  # one post with a few comments
+    (post,) = [
+        one for one in replica.items("xiaohongshu") if one.kind == "post" and keywords[0] in one.title + one.text
+    ]
+    age = (NOW - post.created_at).total_seconds() / 3600
+    # A search tells the day at most, so the spider takes the post for up to a day older than it is.
+    settings = replica.settings("xiaohongshu", keywords, timeout=30, full_pass_hours=10_000, revisit_hours=[age + 36])
+    home.configure(xiaohongshu=settings)
+
+    def opened(hours: float) -> int:
+        """Run so long after the first time; how often the post was opened."""
+        replica.hits.clear()
+        home.now = NOW + timedelta(hours=hours)
+        report = home.crawl("xiaohongshu", seconds=240)  # on the busiest machine
+        assert report.status == "complete", report.reason
+        return sum(path.endswith(f"/explore/{post.native_id}") for path in replica.hits)
+
+    assert opened(0) == 1
+    said = next(one for one in replica.items("xiaohongshu") if one.parent_id == post.native_id)
+    edited = replace(said, text=said.text + "（更新：师傅来过了）")
+    told = tuple(edited if one is said else one for one in replica.demo.story._items)
+    monkeypatch.setattr(replica.demo.story, "_items", told)
+    assert opened(6) == 0
+    assert opened(40) == 1
+    texts = [mention.text for mention in home.streamed() if mention.id == f"xiaohongshu:comment:{said.native_id}"]
+    assert len(texts) == 2
+    assert texts[1].endswith("（更新：师傅来过了）")
 
 
 @pytest.mark.parametrize(("platform", "gone"), [("xiaohongshu", "gone_510000"), ("douyin", "gone")])

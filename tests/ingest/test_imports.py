@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from ingest.clock import ManualClock
+from ingest.coverage import coverage_from_json
 from ingest.dead_letters import DeadLetters
 from ingest.errors import Poison, UserError
 from ingest.imports.job import ImportJob, ImportState
@@ -248,6 +249,35 @@ def test_a_stopped_import_goes_on_where_it_was(tmp_path: Path, log: SqliteLog) -
     assert 0 < state.rows < 1800
     assert run(file, log).before == {"indexed": 3}
     assert [m.text for m in collected(log)] == [f"第{i}条" for i in range(1800)]
+
+
+def test_each_run_tells_once_what_it_read(tmp_path: Path, log: SqliteLog) -> None:
+    """Coverage: a stopped run and the one that goes on add up to the file; what is known, its caller says."""
+    file = tmp_path / "a.csv"
+    texts = "".join(f"{i},第{i}条,{5 if i % 100 else '很多'}\n" for i in range(1, 1801))
+    file.write_text(f"评价ID,评价内容,评分\n{texts}", encoding="utf-8")
+    clock, stop = ManualClock(), threading.Event()
+    finished = False
+    while not finished:
+        job = ImportJob(file, source="import:test", log=log, privacy=Privacy(SECRET), clock=clock)
+        state = job.run(stop, lambda state: stop.set(), {})
+        clock.advance(60)
+        job.tell(state, duplicate=7)
+        job.tell(state, duplicate=7)
+        finished = state.finished
+        stop.clear()
+    told = [coverage_from_json(record.value) for record in log.read(Topics.COVERAGE, 0, 0, 100)]
+    assert [record.status for record in told] == ["partial"] * (len(told) - 1) + ["complete"]
+    assert len(told) > 1
+    assert (told[0].source, told[0].planned) == ("import:test", None)
+    assert all(record.got == record.new + record.duplicate + record.dead for record in told)
+    assert sum(record.got for record in told) == 1800
+    assert sum(record.dead for record in told) == state.dead == 18
+    assert {record.duplicate for record in told} == {7}
+    assert all(record.finished_at - record.started_at >= timedelta(seconds=60) for record in told)
+    done = ImportJob(file, source="import:test", log=log, privacy=Privacy(SECRET), clock=clock)
+    done.tell(done.run(stop, lambda state: None, {}))
+    assert len(list(log.read(Topics.COVERAGE, 0, 0, 100))) == len(told)
 
 
 IMPORTER = """

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ingest.coverage import Coverage, coverage_from_json
+from ingest.log.base import Topics
+from ingest.log.sqlite import SqliteLog
 from shengwen import cli
 from shengwen.home import Home, find_home
 
@@ -52,6 +55,12 @@ def reviews(path: Path) -> Path:
     ]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def told_coverage(home: Path) -> list[Coverage]:
+    """What collecting and importing have told so far."""
+    with SqliteLog(Home(home).log) as log:
+        return [coverage_from_json(record.value) for record in log.read(Topics.COVERAGE, 0, 0, 100)]
 
 
 def test_help_of_every_command_is_chinese_with_examples(capsys: Out, home: Path) -> None:
@@ -123,6 +132,9 @@ def test_import_search_export_doctor_tell_one_story(capsys: Out, home: Path, tmp
 
     assert run("import", str(tmp_path / "a.csv"), "--source", "shop") == 0
     assert "没有再导一遍" in capsys.readouterr().out
+    (once,) = told_coverage(home)
+    assert (once.source, once.status, once.planned) == ("import:shop", "complete", 33)
+    assert (once.got, once.new, once.duplicate, once.dead) == (33, 31, 1, 1)
 
 
 def test_doctor_sees_a_lost_record(capsys: Out, home: Path, tmp_path: Path) -> None:

@@ -69,6 +69,52 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
         assert connection.execute(text("SELECT key FROM alert_scopes")).scalars().all() == ["kept"]
 
 
+def test_copies_of_the_last_day_stay_one_unit_when_the_program_is_upgraded(engine: Engine) -> None:
+    """0009: alerts told copies by a fingerprint of their own before; what the classify stage knows of them is taken."""
+    from alembic import command
+
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+    known = inspect(engine).get_columns("alert_facts")
+    needed = {column["name"]: _some(column["type"]) for column in known if not column["nullable"]}
+    rows = [
+        needed | {"mention_id": mention, "any_negative": negative, "simhash": 7}
+        for mention, negative in (("jd:review:1", True), ("jd:review:2", True), ("jd:review:3", False))
+    ]
+    names = ", ".join(rows[0])
+    values = ", ".join(f":{name}" for name in rows[0])
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO copy_groups (id, name) VALUES (5, 'jd:review:1')"))
+        for mention in ("jd:review:1", "jd:review:3"):
+            connection.execute(
+                text(
+                    "INSERT INTO copy_members (mention_id, group_id, digest, skeleton, revision, seen_at)"
+                    " VALUES (:mention, 5, 0, 0, 1, '2026-01-01 00:00:00+00:00')"
+                ),
+                {"mention": mention},
+            )
+        connection.execute(text(f"INSERT INTO alert_facts ({names}) VALUES ({values})"), rows)
+    migrate(engine)
+    with engine.connect() as connection:
+        told = connection.execute(text("SELECT mention_id, copies FROM alert_facts ORDER BY mention_id")).all()
+    assert [tuple(row) for row in told] == [
+        ("jd:review:1", "jd:review:1"),
+        ("jd:review:2", None),
+        ("jd:review:3", None),
+    ]
+    assert differences(engine) == []
+
+
+def _some(kind: object) -> object:
+    """A value for a column that must have one."""
+    named = type(kind).__name__.upper()
+    if "TIMESTAMP" in named or "DATE" in named:
+        return "2026-01-01 00:00:00+00:00"
+    return False if "BOOL" in named else "x" if "CHAR" in named or "TEXT" in named else 0
+
+
 def schema(engine: Engine) -> list[object]:
     """Everything the database says of its tables."""
     asked = (

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
+from ingest.coverage import coverage_from_json
 from ingest.errors import Retryable, UserError
 from ingest.log.base import Topics
 from ingest.mention import Mention, mention_from_json
@@ -315,6 +316,36 @@ def test_a_log_that_cannot_be_reached_promises_nothing_and_says_when(
     answer = push(world, token, [{"id": 1, "text": "漏水"}])
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     monkeypatch.setattr(type(world.log), "produce", produce)
+    assert push(world, token, [{"id": 1, "text": "漏水"}]).json()["accepted"] == 1
+    assert len(streamed(world)) == 1
+
+
+def test_every_batch_tells_the_sources_page_that_something_arrived(world: World, token: str) -> None:
+    batch: list[Any] = [{"id": 1, "text": "漏水"}, {"id": 2, "text": "不热"}]
+    push(world, token, batch)
+    push(world, token, [*batch, {"id": 3, "text": "师傅很好"}, {"id": 4, "rating": 9}])
+    told = [coverage_from_json(record.value) for record in world.log.read(Topics.COVERAGE, 0, 0, 100)]
+    assert [(one.source, one.query) for one in told] == [("import:热线", "push:客服系统")] * 2
+    assert [(one.planned, one.got, one.new, one.duplicate, one.status) for one in told] == [
+        (2, 2, 2, 0, "complete"),
+        (4, 3, 1, 2, "partial"),
+    ]
+    assert "1 " in told[1].reason
+    push(world, "swt_000000000000_" + "x" * 43, batch)  # nobody's: nothing to tell
+    assert len(list(world.log.read(Topics.COVERAGE, 0, 0, 100))) == 2
+
+
+def test_a_batch_whose_coverage_cannot_be_written_is_accepted_all_the_same(
+    world: World, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce = type(world.log).produce
+
+    def full(log: Any, topic: str, *rest: Any, **more: Any) -> None:
+        if topic == Topics.COVERAGE:
+            raise Retryable("disk full")
+        produce(log, topic, *rest, **more)
+
+    monkeypatch.setattr(type(world.log), "produce", full)
     assert push(world, token, [{"id": 1, "text": "漏水"}]).json()["accepted"] == 1
     assert len(streamed(world)) == 1
 

@@ -53,6 +53,7 @@ def routes(stage: Stage, switches: Switches) -> list[Route]:
     """All of Xiaohongshu's routes, behind its switches."""
     xhs = _Xiaohongshu(stage)
     switches.offer("xiaohongshu", ANSWERS, logged_out="login_101")
+    xhs.marks = lambda: switches.get("xiaohongshu").answer
 
     def on_page(path: str, endpoint: Any) -> Route:
         return Route(path, switches.guard("xiaohongshu", "page", endpoint))
@@ -75,6 +76,7 @@ def routes(stage: Stage, switches: Switches) -> list[Route]:
 class _Xiaohongshu:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.marks: Any = lambda: None
 
     def signed(self, endpoint: Any) -> Any:
         """The endpoint, refused to whoever is not the page's own script."""
@@ -94,26 +96,43 @@ class _Xiaohongshu:
         return await self.search_page(request)
 
     async def search_page(self, request: Request) -> Response:
-        keyword = request.query_params.get("keyword") or KEYWORDS[0]
-        return page("xhs_search.html", seed=self._stage.signer.seed(), keyword=keyword[:80])
+        keyword = (request.query_params.get("keyword") or KEYWORDS[0])[:80]
+        mark = self.marks()
+        state, first = None, None
+        if mark in RENDERED:
+            first = self._found({"keyword": keyword})
+            state = _search_state(first)
+        return page(
+            "xhs_search.html",
+            seed=self._stage.signer.seed(),
+            keyword=keyword,
+            state=state,
+            first=first if mark == "rendered" else None,
+        )
 
     async def note_page(self, request: Request) -> Response:
         note = find(self._items(), request.path_params["note_id"], "post")
         token = request.query_params.get("xsec_token", "")
         if note is None or token != self._stage.signer.item_token(note.native_id):
-            return page("xhs_note.html", seed="", note=None, state=_state(None, 0))
+            return page("xhs_note.html", seed="", note=None, state=_state(None, 0), first=None)
         counts = len(under(self._items(), note.native_id, roots=False))
+        mark = self.marks()
+        said = self._comments(note, "") if mark in RENDERED else None
+        first = {"note": _note_card(note, counts), "comments": said} if mark == "rendered" else None
         return page(
             "xhs_note.html",
             seed=self._stage.signer.seed(),
             note=note,
             title=note.title or note.plain[:20],
             token=token,
-            state=_state(note, counts),
+            state=_state(note, counts, said),
+            first=first,
         )
 
     async def search(self, request: Request) -> Response:
-        body = await posted_json(request)
+        return _good(self._found(await posted_json(request)))
+
+    def _found(self, body: dict[str, Any]) -> dict[str, Any]:
         visible = self._items()
         notes = says([item for item in visible if item.kind == "post"], str(body.get("keyword", "")))
         notes = self._filtered(notes, body, visible)[: SEARCH_PAGES * SEARCH_PAGE]
@@ -129,7 +148,7 @@ class _Xiaohongshu:
                 "rec_query": {"title": "相关搜索", "queries": queries},
             }
             items.insert(min(4, len(items)), related)
-        return _good({"items": items, "has_more": len(notes) > index * size})
+        return {"items": items, "has_more": len(notes) > index * size}
 
     def _filtered(self, notes: list[Item], body: dict[str, Any], visible: list[Item]) -> list[Item]:
         """As the page's filters ask; newest first unless they sort otherwise."""
@@ -191,18 +210,22 @@ class _Xiaohongshu:
         note = self._opened(query.get("note_id", ""), query.get("xsec_token", ""))
         if note is None:
             return GONE(request)
-        items = self._items()
-        rest = after(under(items, note.native_id), query.get("cursor", ""))
-        shown = rest[:COMMENT_PAGE]
-        data = {
-            "comments": [_root(root, note, replies(items, root.native_id)) for root in shown],
-            "cursor": shown[-1].native_id if shown else "",
-            "has_more": len(rest) > COMMENT_PAGE,
+        data = self._comments(note, query.get("cursor", "")) | {
             "time": millis(self._stage.clock.now()),
             "user_id": _VIEWER,
             "xsec_token": query.get("xsec_token", ""),
         }
         return _good(data)
+
+    def _comments(self, note: Item, cursor: str) -> dict[str, Any]:
+        items = self._items()
+        rest = after(under(items, note.native_id), cursor)
+        shown = rest[:COMMENT_PAGE]
+        return {
+            "comments": [_root(root, note, replies(items, root.native_id)) for root in shown],
+            "cursor": shown[-1].native_id if shown else "",
+            "has_more": len(rest) > COMMENT_PAGE,
+        }
 
     async def sub_comments(self, request: Request) -> Response:
         query = request.query_params
@@ -328,8 +351,8 @@ def _root(root: Item, note: Item, thread: list[Item]) -> dict[str, Any]:
     }
 
 
-def _state(note: Item | None, comments: int) -> Markup:
-    """``window.__INITIAL_STATE__`` as the site writes it: JSON with bare ``undefined`` and escaped slashes."""
+def _state(note: Item | None, comments: int, said: dict[str, Any] | None = None) -> Markup:
+    """A note page's state; ``said``: the first page of its comments, where the server has put it in."""
     if note is None:
         detail: dict[str, Any] = {
             "undefined": {"comments": {"list": [], "cursor": "", "hasMore": True}, "currentTime": 0, "note": {}}
@@ -354,17 +377,39 @@ def _state(note: Item | None, comments: int) -> Markup:
             "tagList": card["tag_list"],
             "imageList": [{"urlDefault": picture(note, n), "width": 480, "height": 640} for n in range(note.pictures)],
         }
-        blank = {"list": [], "cursor": "", "hasMore": True, "loading": False, "firstRequestFinish": False}
-        detail = {note.native_id: {"comments": blank, "currentTime": card["time"], "note": shown}}
+        below = {"list": [], "cursor": "", "hasMore": True, "loading": False, "firstRequestFinish": False}
+        if said is not None:
+            below |= {"list": _camel(said["comments"]), "cursor": said["cursor"], "hasMore": said["has_more"]}
+            below["firstRequestFinish"] = True
+        detail = {note.native_id: {"comments": below, "currentTime": card["time"], "note": shown}}
+    served = {"state": "success", "errorCode": 0, "errMsg": ""}
+    return _initial_state({"note": {"noteDetailMap": detail, "serverRequestInfo": served, "volume": "@undefined@"}})
+
+
+def _search_state(first: dict[str, Any]) -> Markup:
+    """A search page's state: the first page of the search."""
+    found = {"feeds": _camel(first["items"]), "hasMore": first["has_more"], "searchContext": {"page": 1}}
+    return _initial_state({"search": found, "note": {"noteDetailMap": {}}})
+
+
+_SNAKE: Final = re.compile(r"_([a-z])")
+
+
+def _camel(value: Any) -> Any:
+    """The same with its keys written as the page's state writes them."""
+    if isinstance(value, list):
+        return [_camel(one) for one in value]
+    if isinstance(value, dict):
+        return {_SNAKE.sub(lambda found: found[1].upper(), key): _camel(one) for key, one in value.items()}
+    return value
+
+
+def _initial_state(parts: dict[str, Any]) -> Markup:
+    """``window.__INITIAL_STATE__`` as the site writes it: JSON with bare ``undefined`` and escaped slashes."""
     state = {
         "global": {"appSettings": "@undefined@"},
         "user": {"loggedIn": False, "userInfo": {"userId": _VIEWER}, "activeTab": "@undefined@"},
-        "note": {
-            "noteDetailMap": detail,
-            "serverRequestInfo": {"state": "success", "errorCode": 0, "errMsg": ""},
-            "volume": "@undefined@",
-        },
-    }
+    } | parts
     text = orjson.dumps(state).decode().replace('"@undefined@"', "undefined")
     return Markup(text.replace("/", "\\u002F").replace("<", "\\u003C"))  # noqa: S704 - no tag can be closed or opened
 
@@ -414,5 +459,9 @@ ANSWERS: Final[dict[str, Answer]] = {
     "gone_510000": Answer(("gone",), GONE, only=_NOTE_CALLS),
     "gone_510001": Answer(("gone",), _bad(-510001, "笔记状态异常，请稍后查看"), only=_NOTE_CALLS),
     "no_comments": Answer(("empty",), _nothing, only=("/search/notes", "/comment/page", "/sub/page")),
+    "rendered": Answer(("ok", "empty"), None, ("page",)),
+    "rendered_twice": Answer(("ok", "empty"), None, ("page",)),
 }
-"""Xiaohongshu's documented refusals; 461 and 471 come with a body that looks like success."""
+"""Xiaohongshu's documented refusals; 461 and 471 come with a body that looks like success. And :data:`RENDERED`."""
+RENDERED: Final = ("rendered", "rendered_twice")
+"""No refusals: a page's state holds its first screen, which the page does not ask for, or asks for all the same."""
