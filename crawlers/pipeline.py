@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
 from crawlers.payload import Page, Payload
+from crawlers.viewer import without_viewer
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
@@ -227,7 +228,7 @@ class Pipeline:
         key = f"dead:{self._platform}:{digest}"
         if key not in self._letters and not self._ledger.known([key]):
             logger.warning("%s: parked a record of %s: %s", self._platform, context["endpoint"], error)
-            sealed = self._privacy.lock(payload.body)
+            sealed = self._privacy.lock(without_viewer(self._platform, payload))
             self._letters[key] = letter_for_payload(self._platform, sealed, payload.body, error, self._clock, context)
         if self._dead_in_row >= DEAD_IN_ROW:
             self.flush()
