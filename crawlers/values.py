@@ -67,6 +67,19 @@ def read_count(value: object) -> Count:
     return Count(number, bool(unit or match[3] or fraction))
 
 
+def read_share(value: object) -> float | None:
+    """A share between 0 and 1 from 0.98, 98 or "95%"; None for anything else."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,4})?)\s*(%?)", unicodedata.normalize("NFKC", value[:20]).strip())
+        if match is None:
+            return None
+        value = float(match[1]) / 100 if match[2] else float(match[1])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    share = value / 100 if value > 1 else float(value)
+    return round(share, 6) if 0 <= share <= 1 else None
+
+
 def read_moment(value: object, captured_at: datetime) -> Moment:
     """An instant from epoch seconds or milliseconds (number or digits) or a Beijing clock string, exact or relative.
 
