@@ -90,6 +90,12 @@ class ListPass:
             return True
         return False
 
+    def recognise(self, page: Page) -> None:
+        """Mark what the one whose post this list hangs under says in it, also where the platform does not."""
+        for draft in page.mentions:
+            if draft.kind == "comment" and self.poster is not None and draft.author_id == self.poster:
+                draft.by_poster = True
+
     def unsee(self, place: str, taken: Taken) -> None:
         """The page at ``place`` did not belong here: it may be read again, in its turn."""
         self._visited.discard(place)
@@ -171,7 +177,7 @@ class Trip:
     """Items that were opened one by one (posts, videos)."""
     unreached: int = 0
     """Items that the platform counts and shows in no list."""
-    lost_way: tuple[str, ...] = ()
+    cut_off: tuple[str, ...] = ()
     """Parts of the search that the platform does not show to their end, however they are split; in Chinese."""
     status: Status | None = None
     signal: str = "ok"
@@ -256,7 +262,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
-            lost_way=tuple(name[:100] for name in self.lost_way[:MAX_CUT_OFF]),
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

@@ -73,7 +73,9 @@ def read_share(value: object) -> float | None:
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,4})?)\s*(%?)", unicodedata.normalize("NFKC", value[:20]).strip())
         if match is None:
             return None
-        value = float(match[1]) / 100 if match[2] else float(match[1])
+        value = float(match[1])
+        if match[2]:
+            return round(value / 100, 6) if value <= 100 else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     share = value / 100 if value > 1 else float(value)
