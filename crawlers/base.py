@@ -221,9 +221,7 @@ class PlatformSpider(Spider):
 
     def _take(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Taken:
         trip.look(page)
-        for draft in page.mentions:
-            if draft.kind == "comment" and lane.poster and draft.author_id == lane.poster:
-                draft.by_poster = True
+        lane.recognise(page)
         return self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
 
     def parsed(self, payload: Payload) -> Page:

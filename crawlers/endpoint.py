@@ -180,6 +180,8 @@ class Harvest:
         more: Mapping[str, str] | None = None,
         total: int | None = None,
         counts: Mapping[str, int] | None = None,
+        stats: Mapping[str, float | bool] | None = None,
+        tags: Mapping[str, int] | None = None,
         nothing: Stop = Stop("empty", "the platform says there are none"),
     ) -> Page:
         """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke.
@@ -200,6 +202,8 @@ class Harvest:
             next=more,
             total=total,
             counts=counts or {},
+            stats=stats or {},
+            tags=tags or {},
         )
 
 

@@ -17,6 +17,7 @@ from crawlers.har import har_payloads
 from crawlers.parse import concerns, parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import stored_url
+from crawlers.viewer import without_viewer
 from ingest.clock import Clock
 from ingest.coverage import Coverage, write_coverage
 from ingest.dead_letters import letter_for_payload
@@ -170,4 +171,6 @@ class HarJob:
             "url": stored_url(payload.url) or "",
             "row": sha256(payload.body).hexdigest()[:12],
         }
-        return letter_for_payload(platform, self._privacy.lock(raw), raw, error, self._clock, context)
+        return letter_for_payload(
+            platform, self._privacy.lock(without_viewer(platform, payload)), raw, error, self._clock, context
+        )

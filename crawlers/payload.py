@@ -74,7 +74,9 @@ class Page:
 
     ``next`` holds the parameters of the next page (``{"page": "2"}``, ``{"cursor": "20"}``, ``{"url": ...}``), null at
     the end. ``total`` is what the platform claims there is, where it says, ``counts`` its other claims (``good``,
-    ``middle``, ``bad``, ``append``, ``picture``, ``video``, ``default_good``, ``folded``). ``missing`` names what this
+    ``middle``, ``bad``, ``append``, ``picture``, ``video``, ``default_good``, ``folded``; ``other``: hits that are no
+    mention). ``stats`` are its other figures (``good_rate`` from 0 to 1, ``average_score``, ``score_1`` to ``score_5``,
+    ``all_default_good``), ``tags`` how many reviews it files under words of its own. ``missing`` names what this
     endpoint promises and the answer has not (``data.has_more``, ``comments[].content``): the records stand, but the
     shape changed. ``problems`` are the first records that could not be read, ``more_problems`` counts the others.
     ``reason`` explains any signal but ok, in English.
@@ -86,6 +88,8 @@ class Page:
     next: Mapping[str, str] | None = None
     total: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    stats: Mapping[str, float | bool] = field(default_factory=dict)
+    tags: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     more_problems: int = 0
     missing: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from crawlers import shapes
 from crawlers.address import stored_url
 from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
 from crawlers.payload import Page, Payload
+from crawlers.viewer import without_viewer
 from ingest.clock import Clock
 from ingest.dead_letters import letter_for_payload
 from ingest.draft import Draft
@@ -232,7 +233,7 @@ class Pipeline:
             return
         error = next(iter(fresh.values()))
         logger.warning("%s: parked %s: %s records, first: %s", self._platform, context["endpoint"], len(fresh), error)
-        sealed = self._privacy.lock(payload.body)
+        sealed = self._privacy.lock(without_viewer(self._platform, payload))
         self._letters.append(
             letter_for_payload(
                 self._platform, sealed, payload.body, error, self._clock, {**context, "broken": str(len(fresh))}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
+from crawlers.reading import Reader
 from crawlers.text import clean
 from ingest.default_reviews import is_default_review
 from ingest.mention import Product
@@ -46,6 +48,19 @@ def joined_replies(texts: Iterable[str]) -> str | None:
     """The seller's answers to one review, one a line; None when there is none."""
     replies = dict.fromkeys(clean(text) for text in texts)
     return "\n".join(text for text in replies if text and not is_default_review(text)) or None
+
+
+MAX_TAGS: Final = 200
+
+
+def tags_of(records: Iterable[Reader], name: str, *counts: str) -> dict[str, int]:
+    """How many reviews a shop files under words of its own: "不热" → 12. Those without a count are left out."""
+    found: dict[str, int] = {}
+    for record in islice(records, MAX_TAGS):
+        words, count = clean(record.text(name))[:40], record.number(*counts)
+        if words and count is not None:
+            found.setdefault(words, count)
+    return found
 
 
 def derived_id(*parts: str) -> str:

@@ -90,6 +90,12 @@ class ListPass:
             return True
         return False
 
+    def recognise(self, page: Page) -> None:
+        """Mark what the one whose post this list hangs under says in it, also where the platform does not."""
+        for draft in page.mentions:
+            if draft.kind == "comment" and self.poster is not None and draft.author_id == self.poster:
+                draft.by_poster = True
+
     def unsee(self, place: str, taken: Taken) -> None:
         """The page at ``place`` did not belong here: it may be read again, in its turn."""
         self._visited.discard(place)

@@ -4,12 +4,28 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime, timedelta
 
 from ingest.counts import Count, read_count
 from ingest.mention import Media
 from ingest.moments import Moment, from_epoch, read_moment
 from ingest.regions import province
+
+
+def read_share(value: object) -> float | None:
+    """A share between 0 and 1 from 0.98, 98 or "95%"; None for anything else."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,4})?)\s*(%?)", unicodedata.normalize("NFKC", value[:20]).strip())
+        if match is None:
+            return None
+        value = float(match[1])
+        if match[2]:
+            return round(value / 100, 6) if value <= 100 else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    share = value / 100 if value > 1 else float(value)
+    return round(share, 6) if 0 <= share <= 1 else None
 
 
 def days_after(base: Moment, days: object) -> datetime | None:

@@ -13,9 +13,9 @@ from crawlers.jd.questions import add_questions, item_url
 from crawlers.jd.signals import BLOCKED
 from crawlers.payload import Page
 from crawlers.reading import Reader
-from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
+from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text, tags_of
 from crawlers.text import append_text, review_text
-from crawlers.values import Moment, days_after, image, province, read_count, video
+from crawlers.values import Moment, days_after, image, province, read_count, read_share, video
 from ingest.draft import Draft
 from ingest.mention import Append, Media, RatingScale
 
@@ -67,7 +67,33 @@ def old_list(answer: Answer) -> Page:
     nothing = Stop("empty", "no reviews, or past the last page")
     if not comments and page is not None and last is not None and page < last and total != 0:
         nothing = Stop("unknown", f"no reviews on page {page} though maxPage is {last}")
-    return harvest.page(OLD_LIST, more=more, total=total, counts=claims(summary, _OLD_COUNTS), nothing=nothing)
+    return harvest.page(
+        OLD_LIST,
+        more=more,
+        total=total,
+        counts=claims(summary, _OLD_COUNTS),
+        stats=_stats(summary),
+        tags=tags_of(root.each("hotCommentTagStatistics"), "name", "count"),
+        nothing=nothing,
+    )
+
+
+def _stats(where: Reader) -> dict[str, float | bool]:
+    """What the platform makes of all reviews; keys begin with a capital where only counts are asked for."""
+
+    def held(name: str) -> object:
+        return where.first(name, name[0].upper() + name[1:]).value
+
+    found: dict[str, float | bool | None] = {"good_rate": read_share(held("goodRate"))}
+    if found["good_rate"] is None:
+        found["good_rate"] = read_share(held("goodRateShow"))
+    average = held("averageScore")
+    if isinstance(average, int | float) and not isinstance(average, bool) and 0 <= average <= 5:
+        found["average_score"] = average
+    found |= {f"score_{stars}": read_count(held(f"score{stars}Count")).value for stars in range(1, 6)}
+    default = held("isAllDefaultGoodComment")
+    found["all_default_good"] = default if isinstance(default, bool) else None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def summaries(answer: Answer) -> Page:
@@ -77,7 +103,8 @@ def summaries(answer: Answer) -> Page:
     if total is None:
         return Page(endpoint=SUMMARIES, signal="unknown", reason="CommentsCount[0].CommentCount is missing")
     names = {claim: key[0].upper() + key[1:] for claim, key in _OLD_COUNTS.items()}
-    return Page(endpoint=SUMMARIES, signal="ok", total=total, counts=claims(first, names) or claims(first, _OLD_COUNTS))
+    counts = claims(first, names) or claims(first, _OLD_COUNTS)
+    return Page(endpoint=SUMMARIES, signal="ok", total=total, counts=counts, stats=_stats(first))
 
 
 def ware(answer: Answer) -> Page:
@@ -111,6 +138,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
         _days_base(record, created, captured_at),
         record["afterDays"],
     )
+    bought = record.moment_or_none(captured_at, "referenceTime")
     media = [m for name in ("images", "afterImages") for one in record.each(name) for m in image(one["imgUrl"].value)]
     for one in record.each("videos"):
         media += video(one.first("remark", "videoUrl").value)
@@ -127,6 +155,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
         url=item_url(sku),
         product=product_of(sku, sku, record.text("referenceName"), _old_spec(record)),
         author_id=nickname(record.text("nickname")),
+        purchased_at=bought.at if bought else None,
         region=province(record["userProvince"].value),
         likes=likes.value,
         replies=replies.value,
@@ -177,7 +206,8 @@ def first_screen(answer: Answer) -> Page:
     nothing = Stop("empty", "no reviews and no questions")
     if not root.is_list("commentInfoList") and total != 0:
         nothing = Stop("unknown", "commentInfoList is missing")
-    return harvest.page(FIRST_SCREEN, total=total, counts=counts, nothing=nothing)
+    tags = tags_of(root.each("semanticTagList", "tagStatisticsinfoList"), "name", "count")
+    return harvest.page(FIRST_SCREEN, total=total, counts=counts, stats=_stats(root), tags=tags, nothing=nothing)
 
 
 def _default_good(text: str) -> int | None:

@@ -12,7 +12,7 @@ from typing import Final
 from crawlers.endpoint import Answer, Harvest, Stop
 from crawlers.payload import Page
 from crawlers.reading import Reader
-from crawlers.shop import derived_id, joined_replies, nickname, product_of
+from crawlers.shop import derived_id, joined_replies, nickname, product_of, tags_of
 from crawlers.text import append_text, review_text
 from crawlers.tmall.reviews import item_url
 from ingest.draft import Draft
@@ -103,7 +103,9 @@ def _feed(record: Reader, answer: Answer) -> Draft:
 
 def item_tags(answer: Answer) -> Page:
     """``tmall.traderate.itemtags.get``: what an item's reviews talk about, counted by the platform; no review."""
-    return Page(endpoint=ITEM_TAGS, signal="empty", reason="an item's tag counts, without reviews")
+    tags = answer.root.at("tmall_traderate_itemtags_get_response.tags")
+    found = tags_of(tags.each("tmall_rate_tag", "tmall_rate_tag_detail"), "tag_name", "count")
+    return Page(endpoint=ITEM_TAGS, signal="empty", reason="an item's tag counts, without reviews", tags=found)
 
 
 def _line_id(order_line: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from crawlers.endpoint import Answer, Harvest, Stop, claims
 from crawlers.payload import Page
 from crawlers.reading import Reader
-from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text
+from crawlers.shop import joined_replies, nickname, product_of, spec_of, spec_of_text, tags_of
 from crawlers.text import append_text, review_text
 from crawlers.values import Moment, days_after, image, video
 from ingest.draft import Draft
@@ -72,6 +72,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
     text, empty = review_text(record.text("rateContent"))
     item = record.id_or_none("auctionNumId", "aucNumId", "itemId") or answer.param("itemId")
     append = record["appendComment"]
+    bought = record.moment_or_none(captured_at, "tradeEndTime.time")
     media = [m for one in record.each("pics", "picsSmall") for m in image(one.value)]
     media += [m for one in append.each("pics") for m in image(one.value)]
     return Draft(
@@ -84,6 +85,7 @@ def _old_review(record: Reader, answer: Answer) -> Draft:
         empty_text=empty,
         url=item_url(item),
         product=product_of(item, None, record.text("auctionTitle"), spec_of_text(record.text("auctionSku"))),
+        purchased_at=bought.at if bought else None,
         author_id=nickname(record.text("displayUserNick")),
         appends=_append(append, created, answer, ("content",), ("commentTime",), "days"),
         seller_reply=joined_replies([record.text("reply"), append.text("reply")]),
@@ -122,7 +124,8 @@ def detail_list(answer: Answer) -> Page:
     unsaid = goes_on or (last is not None and page is None and not data.has("hasNext"))
     harvest.expect_next(unsaid and data["rateList"].value and answer.asked, more, f"request.{page_name}")
     total = data.number("total", "feedAllCount")
-    return harvest.page(name, more=more, total=total, counts=claims(data, _MTOP_COUNTS))
+    tags = tags_of(data.each("imprItemVOS"), "title", "count", "fuzzyCount")
+    return harvest.page(name, more=more, total=total, counts=claims(data, _MTOP_COUNTS), tags=tags)
 
 
 def _mtop_review(record: Reader, answer: Answer) -> Draft:
@@ -270,7 +273,8 @@ def tag_clouds(answer: Answer) -> Page:
     total = answer.root.number("tags.rateSum")
     if total is None:
         return Page(endpoint=TAG_CLOUDS, signal="unknown", reason="tags.rateSum is missing")
-    return Page(endpoint=TAG_CLOUDS, signal="ok", total=total)
+    tags = tags_of(answer.root.each("tags.tagClouds"), "tag", "count")
+    return Page(endpoint=TAG_CLOUDS, signal="ok", total=total, tags=tags)
 
 
 def _spec(record: Reader, mapped: str, written: str) -> str | None:

@@ -193,7 +193,9 @@ def _published(card: Reader, answer: Answer) -> Moment | None:
 def _note(card: Reader, native_id: str, answer: Answer) -> Draft:
     created = card.moment(answer.captured_at, "time")
     draft = _base(card, native_id)
+    edited = card.moment_or_none(answer.captured_at, "last_update_time", "lastUpdateTime")
     draft.created_at, draft.created_precision = created.at, created.precision
+    draft.edited_at = edited.at if edited else None
     draft.title = clean_note(card.text("title", "display_title", "displayTitle")) or None
     draft.text = clean_note(card.text("desc"))
     draft.region = province(card.first("ip_location", "ipLocation").value)
@@ -228,6 +230,7 @@ def _base(card: Reader, native_id: str) -> Draft:
 def _app_note(record: Reader, answer: Answer) -> Draft:
     native_id = record.id("id")
     created = record.moment(answer.captured_at, "timestamp", "time")
+    edited = record.moment_or_none(answer.captured_at, "update_time")
     likes, replies = record.count("liked_count"), record.count("comments_count")
     shares = record.count("shared_count")
     draft = Draft(
@@ -236,6 +239,7 @@ def _app_note(record: Reader, answer: Answer) -> Draft:
         native_id=native_id,
         created_at=created.at,
         created_precision=created.precision,
+        edited_at=edited.at if edited else None,
         title=clean_note(record.text("title", "display_title")) or None,
         text=clean_note(record.text("desc")),
         url=note_url(native_id),

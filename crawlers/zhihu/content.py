@@ -86,6 +86,7 @@ BUILDERS: Final = {
 
 def _content(record: Reader, answer: Answer, kind: str, native_id: str, title: str) -> Draft:
     created: Moment = record.moment(answer.captured_at, *_TIMES)
+    edited = record.moment_or_none(answer.captured_at, "updated_time", "updatedTime", "updated")
     markup = record.text("content", "detail", "description")
     likes, replies = record.count("voteup_count", "voteupCount"), record.count("comment_count", "commentCount")
     return Draft(
@@ -94,6 +95,7 @@ def _content(record: Reader, answer: Answer, kind: str, native_id: str, title: s
         native_id=native_id,
         created_at=created.at,
         created_precision=created.precision,
+        edited_at=edited.at if edited else None,
         title=title or None,
         text=clean_html(markup or record.text("excerpt")),
         excerpt=record.flag("content_need_truncated", "contentNeedTruncated")

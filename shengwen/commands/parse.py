@@ -81,6 +81,8 @@ def parse(
             "problems": problems,
             "missing": list(page.missing),
             "counts": dict(page.counts),
+            "stats": dict(page.stats),
+            "tags": dict(page.tags),
             "fill": {name: round(share, 4) for name, share in fill.shares().items()} if fill else {},
             "file": shown_name(file),
         }

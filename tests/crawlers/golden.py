@@ -207,6 +207,8 @@ def told(page: Page) -> dict[str, Any]:
         "next": dict(page.next) if page.next else None,
         "total": page.total,
         "counts": dict(page.counts),
+        "stats": dict(page.stats),
+        "tags": dict(page.tags),
         "missing": list(page.missing),
         "problems": [f"{problem.path}: {problem.reason}" for problem in page.problems],
         "fill": {name: count for name, count in fill.fields.items() if count} if fill else {},

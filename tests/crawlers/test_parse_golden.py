@@ -24,6 +24,7 @@ from tests.crawlers.payloads.xiaohongshu import (
     XHS_APP_COMMENTS,
     XHS_COMMENTS,
     XHS_COMMENTS_URL,
+    XHS_FEED,
     XHS_SEARCH,
     XHS_SEARCH_URL,
 )
@@ -227,6 +228,25 @@ def test_the_platforms_other_counts_are_told() -> None:
     assert read("jd", changed(JD_OLD, "productCommentSummary", {"commentCountStr": "14万+"})).total == 140_000
     for broken in ("", "!!", "5Lq6", 7, None):
         assert "default_good" not in read("jd", {**JD_LEGO, "defaultGoodCountText": broken}).counts
+
+
+def test_the_shops_own_figures_and_words_are_told() -> None:
+    old, first, sums = read("jd", JD_OLD), read("jd", JD_LEGO), read("jd", r.JD_SUMMARIES)
+    assert (dict(old.stats), dict(old.tags)) == ({"good_rate": 0.98}, {"不热": 273})
+    assert dict(first.stats) == {"good_rate": 0.95, "all_default_good": False}
+    assert dict(first.tags) == {"安装快": 4}
+    assert dict(sums.stats) == {"good_rate": 0.98, "average_score": 5, "score_1": 700, "score_5": 130000}
+    assert dict(read("tmall", MTOP_DETAIL).tags) == {"有异响": 31, "不热": 100}
+    assert dict(read("tmall", r.TMALL_TAG_CLOUDS).tags) == dict(read("tmall", r.TOP_ITEM_TAGS).tags) == {"不热": 12}
+    for odd in (None, "", 7, {}, [None], [{"name": 1}], [{"count": 3}]):
+        assert read("jd", changed(JD_OLD, "hotCommentTagStatistics", odd)).tags == {}
+
+
+def test_purchases_and_edits_are_dated() -> None:
+    bought = [read("jd", JD_OLD).mentions[0].purchased_at, read("tmall", TMALL_OLD).mentions[0].purchased_at]
+    edited = [read("zhihu", ZHIHU_FEEDS).mentions[0].edited_at, read("xiaohongshu", XHS_FEED).mentions[0].edited_at]
+    assert all(at is not None and at.tzinfo is not None for at in (*bought, *edited))
+    assert read("jd", changed(JD_OLD, "comments.0.referenceTime", "某天")).mentions[0].purchased_at is None
 
 
 def test_replies_of_others_are_no_seller_reply() -> None:

@@ -16,6 +16,8 @@ from crawlers.config import Platform
 from crawlers.payload import STOP_SIGNALS
 from crawlers.session import SessionFile
 from ingest.privacy import load_secret
+from shengwen.demo.items import Item
+from shengwen.demo.replica import xiaohongshu
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import NOW, Replica, running_replica
 from tests.crawlers.runs import Home, a_session
@@ -140,6 +142,28 @@ def test_every_refusal_stops_the_browser_at_once_and_what_is_gone_does_not(
     for run in runs:
         assert run["signal"] in STOP_SIGNALS, run
         assert len(run["hits"]) <= 2, run  # the page, and what it loads or is led to
+
+
+def test_a_posters_comments_are_known_by_the_account_where_no_tag_says_so(
+    replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = xiaohongshu._comment
+    monkeypatch.setattr(xiaohongshu, "_comment", lambda item, note: told(item, note) | {"show_tags": []})
+    items = {item.native_id: item for item in replica.items("xiaohongshu")}
+
+    def by_poster(item: Item) -> bool:
+        top = item
+        while top.parent_id is not None:
+            top = items[top.parent_id]
+        return top is not item and top.author.uid == item.author.uid
+
+    keywords = replica.keywords("xiaohongshu")[:1]
+    home.configure(xiaohongshu=replica.settings("xiaohongshu", keywords))
+    assert home.crawl("xiaohongshu").status == "complete"
+    streamed = home.streamed()
+    wanted = {mention.id for mention in streamed if by_poster(items[mention.id.rpartition(":")[2]])}
+    assert wanted
+    assert {mention.id for mention in streamed if mention.author.by_poster} == wanted
 
 
 def test_a_refused_run_is_told_once_and_not_repeated(replica: Replica, home: Home) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawlers.values import Count, Moment, days_after, https_url, id_time, province, read_count, read_moment
+from crawlers.values import Count, Moment, days_after, https_url, id_time, province, read_count, read_moment, read_share
 
 CAPTURED = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 """Monday, 09:00 in Beijing."""
@@ -53,6 +53,18 @@ CAPTURED = datetime(2026, 1, 5, 1, 0, tzinfo=UTC)
 )
 def test_counts_are_read_with_their_roundness(raw: Any, value: int | None, approximate: bool) -> None:
     assert read_count(raw) == Count(value, approximate)
+
+
+@pytest.mark.parametrize(
+    ("raw", "share"),
+    [
+        ("95%", 0.95), ("９５％", 0.95), ("98.5%", 0.985), (0.98, 0.98), (98, 0.98), (1, 1.0), ("0.98", 0.98), (0, 0.0),
+        (101, None), ("120%", None), (-1, None), ("", None), (None, None), (True, None), ("很高", None), ({}, None),
+        (float("nan"), None),
+    ],
+)  # fmt: skip
+def test_shares_are_read_however_they_are_written(raw: Any, share: float | None) -> None:
+    assert read_share(raw) == share
 
 
 def beijing(text: str) -> datetime:

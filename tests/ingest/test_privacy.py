@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -375,6 +376,18 @@ def test_a_record_without_a_time_is_dated_by_its_capture_and_no_news_unless_know
     assert (mention.created_at, mention.created_precision) == (CAPTURED, "day")
     mention = privacy.seal(a_draft(created_precision="minute"), a_raw(), undated="day")
     assert mention.created_precision == "minute"
+
+
+def test_purchase_and_edit_are_kept_and_records_from_before_are_read_without(privacy: Privacy) -> None:
+    bought, edited = CAPTURED - timedelta(days=9), CAPTURED - timedelta(days=1)
+    mention = privacy.seal(a_draft(purchased_at=bought, edited_at=edited), a_raw())
+    assert (mention.purchased_at, mention.edited_at) == (bought, edited)
+    assert mention_from_json(mention.to_json()) == mention
+    older = orjson.loads(mention.to_json())
+    del older["purchased_at"], older["edited_at"]
+    before = mention_from_json(orjson.dumps(older))
+    assert (before.purchased_at, before.edited_at) == (None, None)
+    assert before.revision == mention.revision  # dates are no content: no revision is made of them
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [

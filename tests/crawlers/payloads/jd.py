@@ -50,7 +50,7 @@ JD_OLD: Mapping[str, Any] = {
         "defaultGoodCount": 110000,
         "goodRate": 0.98,
     },
-    "hotCommentTagStatistics": None,
+    "hotCommentTagStatistics": [{"id": "f1", "name": "不热", "count": 273, "rid": "r1", "canBeFiltered": True}],
     "maxPage": 66,
     "score": 0,
     "comments": [
@@ -75,6 +75,7 @@ JD_LEGO: Mapping[str, Any] = {
     "goodRate": "95%",
     "defaultGoodCountText": "MTAwMCs=",
     "isAllDefaultGoodComment": False,
+    "semanticTagList": [{"id": "1", "tagId": "t1", "name": "安装快", "count": "4", "type": "4", "canBeFiltered": True}],
     "noCommentText": "商品好不好，问问买过的人吧",
     "questionList": [
         {

@@ -107,7 +107,8 @@ JD_MERCHANT: Mapping[str, Any] = {
 JD_SUMMARIES: Mapping[str, Any] = {
     "CommentsCount": [
         {"SkuId": 100099001, "ProductId": 100099001, "CommentCount": 140000, "CommentCountStr": "14万+",
-         "DefaultGoodCount": 110000, "GoodCount": 138000, "GeneralCount": 900, "PoorCount": 1100, "AfterCount": 300}
+         "DefaultGoodCount": 110000, "GoodCount": 138000, "GeneralCount": 900, "PoorCount": 1100, "AfterCount": 300,
+         "GoodRate": 0.98, "AverageScore": 5, "Score1Count": 700, "Score5Count": 130000}
     ]
 }  # fmt: skip
 

@@ -64,6 +64,7 @@ MTOP_DETAIL: Mapping[str, Any] = {
     "ret": ["SUCCESS::调用成功"],
     "data": {
         "hasNext": "true",
+        "imprItemVOS": [{"title": "有异响", "count": "31"}, {"title": "不热", "fuzzyCount": "100+"}, {"title": "空"}],
         "total": "812",
         "feedAllCount": "812",
         "rateList": [
