@@ -216,12 +216,12 @@ class Visit:
             await self.page.mouse.wheel(0, -120)
             await self.page.mouse.wheel(0, 20_000)
 
-    async def click(self, button: Locator) -> bool:
-        """Click what is there; False when it went away."""
+    async def click(self, button: Locator, patience: float = 3.0) -> bool:
+        """Click what is there; False when it went away, or cannot be clicked within so many seconds."""
         from playwright.async_api import Error
 
         try:
-            await button.click(timeout=3000)
+            await button.click(timeout=patience * 1000)
         except Error:
             return False
         return True

@@ -26,7 +26,7 @@ USER_AGENT: Final = "Shengwen/0.1 (customer voice collector; obeys robots.txt)"
 
 TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "jd": (("sku",),),
-    "tmall": (("item_id", "seller_id"),),
+    "tmall": (("item_id", "seller_id"), ("item_id",)),
     "xiaohongshu": (("keyword",),),
     "douyin": (("keyword",),),
     "zhihu": (("question_id",), ("article_id",), ("keyword",)),
@@ -127,7 +127,7 @@ class Target(_Plain):
 
     @property
     def in_browser(self) -> bool:
-        """Whether a browser is needed: on every platform, searches answer only to the page's own script."""
+        """Whether a browser is needed, whatever is set: searches answer only to the page's own script everywhere."""
         return self.keyword is not None
 
     @property
@@ -198,6 +198,10 @@ class PlatformSettings(_Plain):
             raise ValueError("关闭 obey_robots 必须在 robots_reason 写明依据（例如平台书面许可）")
         return self
 
+    def in_browser(self, *, logged_in: bool) -> bool:
+        """Whether all targets are read in a browser. ``logged_in``: a person's session is kept."""
+        return False
+
     def url(self, host: str, path: str) -> str:
         """Where ``path`` (with its query) of the real ``host`` answers."""
         return self.bases.get(host, f"https://{host}") + path
@@ -220,6 +224,23 @@ class ReaderSettings(PlatformSettings):
     pages_per_day: int = Field(default=1500, ge=1, le=10_000_000)
     full_pass_hours: float = Field(default=24.0, ge=0)
 
+    def in_browser(self, *, logged_in: bool) -> bool:
+        return True
+
+
+class ShopSettings(PlatformSettings):
+    """A shop. Its old lists answer plain requests, as far as they still answer; its pages, which show the new lists,
+    are read in the browser, and want a login.
+
+    ``way``: "http" the old lists, "browser" the pages; null: the pages once somebody has logged in. Without a login the
+    pages show next to nothing, and one plain request a page costs the shop least; who logs in does so to be shown more.
+    """
+
+    way: Literal["http", "browser"] | None = None
+
+    def in_browser(self, *, logged_in: bool) -> bool:
+        return self.way == "browser" or (self.way is None and logged_in)
+
 
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
@@ -231,8 +252,8 @@ class CrawlSettings(_Plain):
     user_agent: str = USER_AGENT
     chromium: str | None = None
     audit_days: int = Field(default=90, ge=1, le=3650)
-    jd: PlatformSettings = PlatformSettings()
-    tmall: PlatformSettings = PlatformSettings()
+    jd: ShopSettings = ShopSettings()
+    tmall: ShopSettings = ShopSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()
     douyin: ReaderSettings = ReaderSettings()
     zhihu: PlatformSettings = PlatformSettings()

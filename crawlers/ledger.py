@@ -67,10 +67,15 @@ class CrawlList(Base):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one item."""
+    """What is known of one item. ``hash``: of its content, with marks behind it (:mod:`crawlers.shapes`)."""
 
     hash: str
     run: int
+
+    @property
+    def content(self) -> str:
+        """The content's hash alone."""
+        return self.hash.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)

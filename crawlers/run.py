@@ -308,9 +308,10 @@ def spider_of(platform: Platform, crawl: CrawlSettings) -> tuple[Any, dict[str, 
     from crawlers.chromium import find_chromium
     from crawlers.settings import scrapy_settings
 
-    targets, settings = crawl.of(platform).targets, scrapy_settings(crawl, platform)
-    in_browser = any(target.in_browser for target in targets)
-    if in_browser and find_chromium(crawl.chromium) is None:
+    here, settings = crawl.of(platform), scrapy_settings(crawl, platform)
+    targets, wholly = here.targets, here.in_browser(logged_in=here.storage_state is not None)
+    in_browser = wholly or any(target.in_browser for target in targets)
+    if in_browser and not wholly and find_chromium(crawl.chromium) is None:
         in_browser = all(target.in_browser for target in targets)  # else what needs none is read, and the rest fails
     if in_browser:
         from crawlers.browser import browser_settings
@@ -320,6 +321,14 @@ def spider_of(platform: Platform, crawl: CrawlSettings) -> tuple[Any, dict[str, 
 
 
 def _spider(platform: Platform, *, in_browser: bool) -> Any:
+    if platform == "jd" and in_browser:
+        from crawlers.jd.pages import JdPageSpider
+
+        return JdPageSpider
+    if platform == "tmall" and in_browser:
+        from crawlers.tmall.pages import TmallPageSpider
+
+        return TmallPageSpider
     if platform == "jd":
         from crawlers.jd.spider import JdSpider
 

@@ -37,7 +37,9 @@ NAMES: Final[Mapping[str, str]] = {
     "zhihu": "知乎",
 }
 IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
-"""Platforms that only answer to a page's own script, whatever is read."""
+"""Platforms that only answer to a page's own script, whatever is read and set."""
+SHOPS: Final[frozenset[Platform]] = frozenset({"jd", "tmall"})
+"""Platforms that can be read either way."""
 AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
 LOOK_FOR_RESUMED: Final = 5.0
@@ -103,12 +105,15 @@ def planned(settings: Settings) -> list[Platform]:
     return [p for p in PLATFORMS if crawl.of(p).enabled and (crawl.of(p).targets or crawl.official_of(p))]
 
 
-def in_browser(settings: Settings, platform: Platform) -> bool:
-    """Whether a platform, or one of its targets, is read in a browser: an official API alone opens no page."""
-    targets = settings.crawl.of(platform).targets
-    asked = settings.crawl.official_of(platform) is not None
-    needed = platform in IN_BROWSER and (bool(targets) or not asked)
-    return needed or any(target.in_browser for target in targets)
+def in_browser(settings: Settings, platform: Platform, *, logged_in: bool = False) -> bool:
+    """Whether a platform, or one of its targets, is read in a browser: an official API alone opens no page.
+
+    ``logged_in``: a person's session is kept.
+    """
+    here = settings.crawl.of(platform)
+    if settings.crawl.official_of(platform) is not None and not here.targets:
+        return False
+    return here.in_browser(logged_in=logged_in) or any(target.in_browser for target in here.targets)
 
 
 class CrawlSchedule:
@@ -148,11 +153,13 @@ class CrawlSchedule:
         if not has_chromium(self._rooms.settings):
             from crawlers.chromium import INSTALL_HINT
 
-            missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
-            partly = [p for p in missing if not all(t.in_browser for t in self._crawl.of(p).targets)]
+            missing = [p for p in platforms if self._in_browser(p)]
+            partly = [p for p in missing if not self._wholly(p)]
             if missing:
                 names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
-                self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}")
+                shops = [p for p in missing if p in SHOPS]
+                way = "".join(f"；{NAMES[p]}也可以设 crawl.{p}.way 为 http，不用浏览器" for p in shops)
+                self.left_out.append(f"没有找到 Chromium，{names}的页面没有采集。{INSTALL_HINT}{way}")
             asked = [p for p in missing if self._crawl.official_of(p) is not None]
             platforms = [p for p in platforms if p not in missing or p in partly or p in asked]
         self._scheduled = platforms
@@ -168,7 +175,7 @@ class CrawlSchedule:
                 "interval",
                 args=[platform],
                 id=platform,
-                executor="browser" if in_browser(self._rooms.settings, platform) else "http",
+                executor="browser" if self._in_browser(platform) else "http",
                 # In case a run dies before it says when the next one is.
                 seconds=self._bounds(platform)[0],
                 next_run_time=self._rooms.clock.now(),
@@ -194,6 +201,17 @@ class CrawlSchedule:
     @property
     def _crawl(self) -> CrawlSettings:
         return paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+
+    def _logged_in(self, platform: Platform) -> bool:
+        return session_file(self._rooms.home, self._rooms.settings, platform).exists()
+
+    def _in_browser(self, platform: Platform) -> bool:
+        return in_browser(self._rooms.settings, platform, logged_in=self._logged_in(platform))
+
+    def _wholly(self, platform: Platform) -> bool:
+        """Whether without a browser nothing of the platform can be read."""
+        here = self._crawl.of(platform)
+        return here.in_browser(logged_in=self._logged_in(platform)) or all(t.in_browser for t in here.targets)
 
     def _bounds(self, platform: Platform) -> Bounds:
         return self._crawl.of(platform).crawl_every or DEFAULT_BOUNDS

@@ -16,8 +16,10 @@ builds ``platform_bases(url)["jd"]["club.jd.com"] + "/comment/productPageComment
     tmall
         detail.tmall.com        /tmall/detail    /item.htm?id=
         rate.tmall.com          /tmall/rate      /list_detail_rate.htm (JSONP, GBK)
-        h5api.m.tmall.com       /tmall/h5api     /h5/mtop.taobao.rate.detaillist.get/6.0/ and
-                                                 /h5/mtop.alibaba.review.list.for.new.pc.detail/1.0/ (page-signed)
+        h5api.m.tmall.com       /tmall/h5api     /h5/mtop.taobao.rate.detaillist.get/6.0/,
+                                                 /h5/mtop.alibaba.review.list.for.new.pc.detail/1.0/,
+                                                 /h5/mtop.taobao.social.feed.aggregate/1.0/,
+                                                 /h5/mtop.taobao.social.ugc.post.detail/1.0/ (page-signed)
         login.taobao.com        /tmall/login     /member/login.jhtml
     xiaohongshu
         www.xiaohongshu.com     /xhs             /search_result?keyword=, /explore/{id}?xsec_token=, /login

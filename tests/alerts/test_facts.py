@@ -16,7 +16,7 @@ from alerts.simhash import cluster, simhash
 from alerts.tables import Bucket, Fact, Scope, table
 from ingest.analysis import classified
 from tests.alerts.conftest import Room
-from tests.alerts.helpers import NOW, database, mention
+from tests.alerts.helpers import NOW, _words, database, mention
 
 WORDS = "接口滴水，擦了又滴"
 
@@ -226,7 +226,8 @@ def test_contributions_name_no_scope_twice() -> None:
 
 def test_copies_are_near_and_other_texts_are_far() -> None:
     text = "这款暖气片装了三天就开始漏水，打电话给客服说要等一周才能上门，太失望了"
-    others = [mention().text for _ in range(200)]
+    # Of fixed numbers: those that mention() counts depend on which tests ran before.
+    others = [f"第{_words(n)}次用就出问题，{_words(n * 7 + 3)}，太失望了" for n in range(1, 201)]
     codes = [
         simhash(text),
         simhash(text + "！！"),
