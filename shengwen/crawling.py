@@ -109,8 +109,9 @@ def in_browser(settings: Settings, platform: Platform, *, logged_in: bool = Fals
     ``logged_in``: a person's session is kept.
     """
     here = settings.crawl.of(platform)
-    pages = bool(here.targets) or settings.crawl.official_of(platform) is None
-    return (pages and here.in_browser(logged_in=logged_in)) or any(target.in_browser for target in here.targets)
+    if settings.crawl.official_of(platform) is not None and not here.targets:
+        return False
+    return here.in_browser(logged_in=logged_in) or any(target.in_browser for target in here.targets)
 
 
 class CrawlSchedule:
