@@ -419,6 +419,17 @@ def test_quiet_silent_and_stopped_sources_are_told_apart(world: World) -> None:
     assert "没有找到 Chromium" in page
 
 
+def test_a_shop_that_refuses_who_has_not_logged_in_says_that_there_is_another_way(world: World) -> None:
+    def page(login_at: datetime | None) -> str:
+        stopped = PlatformStatus("jd", "京东", "stopped", "blocked", "an empty answer", NOW, True, login_at)
+        world.platforms[:] = [stopped]
+        return world.logged_in().get("/sources").text
+
+    assert "登录之后会在浏览器里像读者一样读商品页" in page(None)
+    assert "crawl.jd.way" in page(None)
+    assert "登录之后" not in page(NOW)
+
+
 def test_the_hours_of_a_week_tell_quiet_from_silent_and_compare_with_last_week(world: World) -> None:
     store, top = CoverageStore(world.engine), NOW.replace(minute=0)
 
