@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
@@ -19,6 +19,7 @@ from ingest.state import by_code_point
 
 STOPPED = ("stopped", "failed")
 _MAX_QUERY = 400
+_CUT_OFF: Final = "没有看全："
 
 
 class CoverageStore:
@@ -71,7 +72,7 @@ def _row(record: Coverage, query: str, was: Mapping[str, Any] | None) -> dict[st
         "query": query,
         "status": record.status,
         "signal": record.signal[:20],
-        "reason": record.reason[:500],
+        "reason": reason_of(record),
         "window_from": record.window[0],
         "window_to": record.window[1],
         "planned": record.planned,
@@ -85,6 +86,21 @@ def _row(record: Coverage, query: str, was: Mapping[str, Any] | None) -> dict[st
         "last_complete_at": record.finished_at if complete else (was["last_complete_at"] if was is not None else None),
         "silent_since": (since or record.finished_at) if silent else None,
     }
+
+
+def reason_of(record: Coverage) -> str:
+    """Why a crawl is not whole, and last, where its search was cut off, what was not seen: for people."""
+    if not record.cut_off:
+        return record.reason[:500]
+    parts = "，".join(record.cut_off)
+    said = f"{_CUT_OFF}分开搜过，仍被平台截断的有 {len(record.cut_off)} 部分（{parts}），还差多少条平台不说"
+    return f"{record.reason[:200]}；{said}"[:500] if record.reason else said[:500]
+
+
+def cut_off_in(reason: str) -> str:
+    """What :func:`reason_of` says of a search that was cut off; empty where it was not."""
+    _, found, said = reason.partition(_CUT_OFF)
+    return said if found else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,8 @@ class AlertReader:
                     last_finished_at=one.finished_at,
                     last_complete_at=max(complete, default=None),
                     silent_since=one.silent_since,
-                    reason=one.reason or next((r["reason"] for r in mine if r["reason"]), ""),
+                    reason=one.reason
+                    or next((r["reason"] for r in mine if r["reason"] and r["status"] != "complete"), ""),
                     queries=tuple(QueryView(**{f.name: row[f.name] for f in fields(QueryView)}) for row in mine),
                 )
             )

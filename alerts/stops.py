@@ -38,6 +38,12 @@ _ADVICE: Final = {
     "blocked": "请先歇一天以上，并确认账号、网络正常，且可以在那里采集",
     "unknown": "请在自己的浏览器里看一眼这个平台：可能是被拦，也可能是改版，要更新解析代码",
 }
+_OLD_LISTS: Final = re.compile(r"^(jd\.(productPageComments|getQuestion|getAnswer)|tmall\.list_detail_rate)")
+"""Lists of shops that are read by plain requests; their pages show more to who has logged in."""
+_IN_BROWSER: Final = (
+    "不登录的普通请求读不到时，可改在浏览器里读商品页：由人运行 shengwen login {source} 登录一次，"
+    "以后会像读者一样打开页面、翻看评价"
+)
 _CHINESE: Final = re.compile("[\u4e00-\u9fff]")
 
 
@@ -72,7 +78,9 @@ class Stop:
         said = [f"平台的接口这样回答：{self.reason}"] if self._says_what_to_do else []
         if self.login_lost and self.login_at is not None:
             said.append(f"上次登录在 {local(self.login_at)}")
-        advice = "请按上面说的处理" if said and self._says_what_to_do else _ADVICE.get(self.signal, "请看一眼这个平台")
+        if _OLD_LISTS.search(self.reason):
+            said.append(_IN_BROWSER.format(source=self.source))
+        advice = "请按上面说的处理" if self._says_what_to_do else _ADVICE.get(self.signal, "请看一眼这个平台")
         return (*said, f"{advice.format(source=self.source)}，再在“来源”页按“恢复”；在那之前不会再请求它")
 
     @property

@@ -268,7 +268,7 @@ class PlatformSpider(Spider):
         yield lane  # an exception leaves the lane open: nothing is settled
         if lane.ended and trip.may_settle(lane):
             self.kit.pipeline.flush()
-            self.kit.ledger.settle(key, lane.total, full=lane.ended == "end")
+            self.kit.ledger.settle(key, lane.total, full=lane.ended == "end" or lane.split)
 
     def _full_pass_due(self, since: ListState) -> bool:
         if since.full_at is None:

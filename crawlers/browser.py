@@ -154,6 +154,12 @@ class Visit:
         )
         self._answers.put_nowait((payload, first.resource_type == "document"))
 
+    async def heard(self) -> None:
+        """Take what has come, though the page could not be opened. Raises what :meth:`until` does."""
+        await asyncio.gather(*self._tasks)
+        while not self._answers.empty():
+            self._one(self._answers.get_nowait())
+
     async def until(self, done: Callable[[], bool], patience: float = PATIENCE) -> bool:
         """Take answers as they come until ``done()``; False when it was not within ``patience`` seconds.
 
@@ -205,12 +211,12 @@ class Visit:
             await self.page.mouse.wheel(0, -120)
             await self.page.mouse.wheel(0, 20_000)
 
-    async def click(self, button: Locator) -> bool:
-        """Click what is there; False when it went away."""
+    async def click(self, button: Locator, patience: float = 3.0) -> bool:
+        """Click what is there; False when it went away, or cannot be clicked within so many seconds."""
         from playwright.async_api import Error
 
         try:
-            await button.click(timeout=3000)
+            await button.click(timeout=patience * 1000)
         except Error:
             return False
         return True
@@ -312,6 +318,9 @@ class BrowserSpider(PlatformSpider):
         try:
             try:
                 await self.download(request)
+            except FetchFailed:
+                await visit.heard()  # to a browser a refusal without a body is no page; what it says counts
+                raise
             finally:
                 page = request.meta.get("playwright_page")
                 if page is not None:

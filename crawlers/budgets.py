@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, Integer, String, delete
+from sqlalchemy import Engine, Integer, String, bindparam, delete, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from crawlers.book import platform_row, transaction
+from crawlers.book import CrawlPlatform, platform_row, transaction
 from ingest.clock import BEIJING, Clock
-from ingest.state import Base, counting
+from ingest.state import Base, UtcDateTime, counting, state_errors
 
 _HOUR: Final = timedelta(hours=1)
 
@@ -35,11 +35,33 @@ class CrawlDay(Base):
     pages: Mapped[int] = mapped_column(Integer)
 
 
+_ONE_MORE_THIS_HOUR: Final = (
+    update(CrawlPlatform)
+    .where(
+        CrawlPlatform.platform == bindparam("here"),
+        CrawlPlatform.hour_at > bindparam("since", type_=UtcDateTime()),
+        CrawlPlatform.hour_at <= bindparam("now", type_=UtcDateTime()),
+        CrawlPlatform.hour_used < bindparam("limit"),
+    )
+    .values(hour_used=CrawlPlatform.hour_used + 1)
+)
+_ONE_MORE_TODAY: Final = (
+    update(CrawlDay)
+    .where(
+        CrawlDay.platform == bindparam("here"),
+        CrawlDay.day == bindparam("today"),
+        CrawlDay.pages < bindparam("limit"),
+    )
+    .values(pages=CrawlDay.pages + 1)
+)
+
+
 class Budgets:
     """One platform's budgets."""
 
     def __init__(self, engine: Engine, platform: str, clock: Clock) -> None:
         self._engine = engine
+        self._counting = counting(engine)
         self._platform = platform
         self._clock = clock
 
@@ -49,7 +71,9 @@ class Budgets:
         False when one of them is spent: then nothing is taken. Holds across runs and processes.
         """
         now = self._clock.now()
-        with transaction(counting(self._engine)) as session:
+        if day_limit is not None and self._spend_at_once(now, limit, day_limit):
+            return True
+        with transaction(self._counting) as session:
             row = platform_row(session, self._platform)  # ours until the end: two runs queue up here
             if row.hour_at is None or not timedelta(0) <= now - row.hour_at < _HOUR:
                 row.hour_at, row.hour_used = now, 0
@@ -59,6 +83,19 @@ class Budgets:
                 return False
             row.hour_used += 1
             return True
+
+    def _spend_at_once(self, now: datetime, limit: int, day_limit: int) -> bool:
+        """Count a request where nothing begins and nothing is spent: two statements. False: nothing was taken."""
+        hour = {"here": self._platform, "since": now - _HOUR, "now": now, "limit": limit}
+        day = {"here": self._platform, "today": beijing_day(now), "limit": day_limit}
+        with state_errors(), self._counting.connect() as connection, connection.begin() as both:
+            if (
+                connection.execute(_ONE_MORE_THIS_HOUR, hour).rowcount
+                and connection.execute(_ONE_MORE_TODAY, day).rowcount
+            ):
+                return True
+            both.rollback()
+            return False
 
     def pages_today(self) -> int:
         """Pages read on this Beijing day."""

@@ -8,11 +8,13 @@ budget or by force, is gone on with: the ids found and the parts done are noted 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crawlers.address import with_params
+from crawlers.base import PlatformSpider
 from crawlers.http import HttpSpider
 from crawlers.trip import ListPass, Trip
 
@@ -26,27 +28,28 @@ class Part:
     then: Mapping[str, str] | None = None
 
 
-@dataclass(slots=True)
-class CappedList:
-    """The list ``key``, whose first page is ``first``; ``page_size`` items a page, counted by ``numbered``."""
+@dataclass(slots=True, kw_only=True)
+class CutOff(ABC):
+    """The list ``key``, and the parts in which it can be read. How a part is read, subclasses say."""
 
-    spider: HttpSpider
+    spider: PlatformSpider
     key: str
-    first: str
-    referer: str
-    page_size: int
-    numbered: str
     parts: Sequence[Part]
 
-    def note(self, lane: ListPass) -> None:
-        """To be called when the list's own pass has ended, before it is settled: begins the parts where it was cut off.
+    @abstractmethod
+    def is_cut_off(self, lane: ListPass) -> bool:
+        """Whether a list that was read to its end has not shown what it counts."""
 
-        A list is cut off when its last page has come and all its pages together cannot hold what it counts.
-        """
+    @abstractmethod
+    async def read_part(self, part: Part, lane: ListPass, trip: Trip) -> None:
+        """Read one part to its end."""
+
+    def note(self, lane: ListPass) -> None:
+        """To be called when the list's own pass has ended, before it is settled: begins the parts if it was cut off."""
         if lane.ended != "end" or lane.newest_first:
             return  # an incremental pass: the parts were read when the whole list was
         places = self.spider.kit.ledger.places
-        if lane.total is None or lane.total - lane.place * self.page_size < self.page_size:
+        if not self.is_cut_off(lane):
             places.drop(self._notes)
             self._settle(0)
             return
@@ -88,12 +91,8 @@ class CappedList:
         return next((part for part in (*self.parts, *again) if part.name not in place["done"]), None)
 
     async def _part(self, part: Part, trip: Trip) -> ListPass:
-        first = with_params(self.first, part.params)
         with self.spider.passing(f"{self.key}#{part.name}", trip, counted=False) as lane:
-            async for _ in self.spider.walk(
-                lane, trip, first, referer=self.referer, numbered=self.numbered, resumed=True
-            ):
-                pass
+            await self.read_part(part, lane, trip)
         return lane
 
     @property
@@ -109,4 +108,24 @@ class CappedList:
         self.spider.kit.ledger.settle(self._unreached, count, full=True)
 
 
-__all__ = ["CappedList", "Part"]
+@dataclass(slots=True, kw_only=True)
+class CappedList(CutOff):
+    """A list that plain requests read from ``first`` on, ``page_size`` items a page, counted by ``numbered``."""
+
+    spider: HttpSpider
+    first: str
+    referer: str
+    page_size: int
+    numbered: str
+
+    def is_cut_off(self, lane: ListPass) -> bool:
+        """When its last page has come and all its pages together cannot hold what it counts."""
+        return lane.total is not None and lane.total - lane.place * self.page_size >= self.page_size
+
+    async def read_part(self, part: Part, lane: ListPass, trip: Trip) -> None:
+        first = with_params(self.first, part.params)
+        async for _ in self.spider.walk(lane, trip, first, referer=self.referer, numbered=self.numbered, resumed=True):
+            pass
+
+
+__all__ = ["CappedList", "CutOff", "Part"]

@@ -26,15 +26,17 @@ USER_AGENT: Final = "Shengwen/0.1 (customer voice collector; obeys robots.txt)"
 
 TARGET_FIELDS: Final[Mapping[Platform, tuple[tuple[str, ...], ...]]] = {
     "jd": (("sku",),),
-    "tmall": (("item_id", "seller_id"),),
+    "tmall": (("item_id", "seller_id"), ("item_id",)),
     "xiaohongshu": (("keyword",),),
     "douyin": (("keyword",),),
-    "zhihu": (("question_id",), ("article_id",)),
+    "zhihu": (("question_id",), ("article_id",), ("keyword",)),
 }
 """By platform, which fields a target has; where there are several kinds of target, one of these sets."""
 
 OFFICIAL: Final[Mapping[Platform, Api]] = {"jd": "jos", "tmall": "top", "zhihu": "zhihu", "douyin": "douyin"}
 """By platform, its official API."""
+
+MAX_SPLIT_WORDS: Final = 20
 
 _ID = re.compile(r"[0-9]{1,24}")
 _MAX_PAUSE = 3600.0
@@ -124,6 +126,11 @@ class Target(_Plain):
         return self.model_dump(exclude_none=True)
 
     @property
+    def in_browser(self) -> bool:
+        """Whether a browser is needed, whatever is set: searches answer only to the page's own script everywhere."""
+        return self.keyword is not None
+
+    @property
     def key(self) -> str:
         """What names this target for ever: ``sku=100012``, ``keyword=暖气``."""
         return "&".join(f"{name}={value}" for name, value in sorted(self.fields.items()))
@@ -151,6 +158,8 @@ class PlatformSettings(_Plain):
     * ``full_pass_hours``: what is older than the ladder is found again only by reading a list to its end; this often.
     * ``crawl_every``: the shortest and the longest interval between two looks at a target, seconds
       (:mod:`crawlers.heat`); null: from ``schedule.crawl_every`` to six times that.
+    * ``split_words``: a search that is cut off however it is filtered is searched again with each of these words beside
+      the keyword (:mod:`crawlers.search_parts`); null: none, or what the caller knows better.
     * ``questions``: read a product's questions and answers as well, where they answer plain requests (JD).
     * ``pages_per_context``: after so many pages the browser's context is made anew, with the same session, as pages
       leave memory behind.
@@ -172,17 +181,26 @@ class PlatformSettings(_Plain):
     crawl_every: Every | None = None
     timeout: float = Field(default=30.0, gt=0, le=600)
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    split_words: Annotated[tuple[Keyword, ...] | None, Field(max_length=MAX_SPLIT_WORDS)] = None
     questions: bool = True
     pages_per_context: int = Field(default=40, ge=1)
     storage_state: str | None = None
     obey_robots: bool = True
     robots_reason: str = ""
 
+    def words_beside(self, keyword: str) -> list[str]:
+        """The words that split the search for ``keyword``: those that are not in it already."""
+        return [word for word in self.split_words or () if word not in keyword]
+
     @model_validator(mode="after")
     def _reason_given(self) -> Self:
         if not self.obey_robots and not self.robots_reason.strip():
             raise ValueError("关闭 obey_robots 必须在 robots_reason 写明依据（例如平台书面许可）")
         return self
+
+    def in_browser(self, *, logged_in: bool) -> bool:
+        """Whether all targets are read in a browser. ``logged_in``: a person's session is kept."""
+        return False
 
     def url(self, host: str, path: str) -> str:
         """Where ``path`` (with its query) of the real ``host`` answers."""
@@ -206,6 +224,23 @@ class ReaderSettings(PlatformSettings):
     pages_per_day: int = Field(default=1500, ge=1, le=10_000_000)
     full_pass_hours: float = Field(default=24.0, ge=0)
 
+    def in_browser(self, *, logged_in: bool) -> bool:
+        return True
+
+
+class ShopSettings(PlatformSettings):
+    """A shop. Its old lists answer plain requests, as far as they still answer; its pages, which show the new lists,
+    are read in the browser, and want a login.
+
+    ``way``: "http" the old lists, "browser" the pages; null: the pages once somebody has logged in. Without a login the
+    pages show next to nothing, and one plain request a page costs the shop least; who logs in does so to be shown more.
+    """
+
+    way: Literal["http", "browser"] | None = None
+
+    def in_browser(self, *, logged_in: bool) -> bool:
+        return self.way == "browser" or (self.way is None and logged_in)
+
 
 class CrawlSettings(_Plain):
     """All platforms. ``chromium`` is the browser's path, null to look for one. A platform left out has no targets.
@@ -217,8 +252,8 @@ class CrawlSettings(_Plain):
     user_agent: str = USER_AGENT
     chromium: str | None = None
     audit_days: int = Field(default=90, ge=1, le=3650)
-    jd: PlatformSettings = PlatformSettings()
-    tmall: PlatformSettings = PlatformSettings()
+    jd: ShopSettings = ShopSettings()
+    tmall: ShopSettings = ShopSettings()
     xiaohongshu: ReaderSettings = ReaderSettings()
     douyin: ReaderSettings = ReaderSettings()
     zhihu: PlatformSettings = PlatformSettings()

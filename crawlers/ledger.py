@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Integer, String, delete, select, update
+from sqlalchemy import BigInteger, Engine, Integer, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crawlers.book import platform_row, transaction
@@ -43,6 +43,12 @@ class CrawlItem(Base):
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+_KNOWN: Final = select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(
+    CrawlItem.id.in_(bindparam("ids", expanding=True))
+)
+"""Made once: SQLAlchemy takes longer to build it than SQLite to answer."""
+
+
 class CrawlList(Base):
     """One list that is read page by page: a target, or the comments below an item.
 
@@ -61,10 +67,15 @@ class CrawlList(Base):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is known of one item."""
+    """What is known of one item. ``hash``: of its content, with marks behind it (:mod:`crawlers.shapes`)."""
 
     hash: str
     run: int
+
+    @property
+    def content(self) -> str:
+        """The content's hash alone."""
+        return self.hash.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +104,13 @@ class Ledger:
         self._platform = platform
         self._clock = clock
         self._run = 0
+        self.budgets: Final = Budgets(engine, platform, clock)
+        """How many requests were made of the platform."""
 
     @property
     def run(self) -> int:
         """The current run's number; 0 before :meth:`begin`."""
         return self._run
-
-    @property
-    def budgets(self) -> Budgets:
-        """How many requests were made of the platform."""
-        return Budgets(self._engine, self._platform, self._clock)
 
     @property
     def heats(self) -> HeatBook:
@@ -143,9 +151,7 @@ class Ledger:
         with reading(self._engine) as connection:
             for start in range(0, len(wanted), _CHUNK):
                 part = wanted[start : start + _CHUNK]
-                rows = connection.execute(
-                    select(CrawlItem.id, CrawlItem.hash, CrawlItem.run).where(CrawlItem.id.in_(part))
-                )
+                rows = connection.execute(_KNOWN, {"ids": part})
                 found.update((row.id, Entry(row.hash, row.run)) for row in rows)
         return found
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import orjson
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from crawlers import shapes
 from crawlers.ledger import DEAD, GONE, Entry, Ledger, ListState, Seen
 from crawlers.payload import Page, Payload
 from ingest.clock import Clock
@@ -162,7 +163,7 @@ class Pipeline:
                     self._give_up(dead, payload, context)
                 continue
             self._dead_in_row = 0
-            changed = entry is None or entry.hash != mention.revision.hash
+            changed = entry is None or shapes.changed(entry.hash, mention)
             self._note(taken, item_id, entry, since, changed=changed)
             if changed:
                 taken.new.append(item_id)
@@ -185,12 +186,12 @@ class Pipeline:
         if letters:
             self._produce(Topics.DEAD_LETTERS, letters, None)
         if batch:
-            items = [(mention.id, mention.revision.hash) for mention in batch]
+            items = [(mention.id, shapes.kept(mention)) for mention in batch]
             value = orjson.dumps({"run": self._ledger.run, "items": items}).decode()
             records = [Outgoing(mention.id, mention.to_json(), stamped()) for mention in batch]
             self._produce(Topics.COLLECTED, records, (self._checkpoint, value))
         if letters or batch or again:
-            seen = [Seen(mention.id, mention.revision.hash) for mention in batch]
+            seen = [Seen(mention.id, shapes.kept(mention)) for mention in batch]
             seen += [Seen(key, DEAD) for key in self._dead]
             self._ledger.record(seen, self._ledger.run, again=again)
         self._letters.clear()
@@ -221,7 +222,7 @@ class Pipeline:
 
     def _pending(self, item_id: str) -> Entry | None:
         mention = self._batch.get(item_id)
-        return None if mention is None else Entry(mention.revision.hash, self._ledger.run)
+        return None if mention is None else Entry(shapes.kept(mention), self._ledger.run)
 
     def _note(self, taken: Taken, item_id: str, entry: Entry | None, since: ListState, *, changed: bool) -> None:
         taken.ids.append(item_id)

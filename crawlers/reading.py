@@ -54,9 +54,14 @@ class Reader:
     def _peek(self, dotted: str) -> object:
         """``at(dotted).value``, without a path: most fields are only looked at, and a page has thousands."""
         value = self.value
-        if "." not in dotted and isinstance(value, dict):
-            return value.get(dotted)
-        return self.at(dotted).value
+        for part in dotted.split("."):
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+            else:
+                return None
+        return value
 
     def _held(self, names: tuple[str, ...]) -> object:
         """``first(*names).value``"""
@@ -156,8 +161,11 @@ class Reader:
 
     def moment_or_none(self, captured_at: datetime, *names: str) -> Moment | None:
         """An instant, or None where it is missing or cannot be read."""
+        value = self._held(names)
+        if value is None or value == "":  # most are
+            return None
         try:
-            return read_moment(self._held(names), captured_at)
+            return read_moment(value, captured_at)
         except ValueError:
             return None
 

@@ -270,39 +270,57 @@ def report_of(platform: Platform, spider: Any) -> Report:
 
 
 def spider_of(platform: Platform, crawl: CrawlSettings) -> tuple[Any, dict[str, Any]]:
-    """The platform's spider class and Scrapy's settings for it. Raises ConfigError when it lacks a browser."""
+    """The spider class for the platform's targets, and Scrapy's settings for it.
+
+    Raises ConfigError when none of the targets can be read without a browser and there is none.
+    """
+    from crawlers.chromium import find_chromium
     from crawlers.settings import scrapy_settings
 
-    spider_class, needs_browser = _spider(platform)
-    settings = scrapy_settings(crawl, platform)
-    if needs_browser:
+    here, settings = crawl.of(platform), scrapy_settings(crawl, platform)
+    targets, wholly = here.targets, here.in_browser(logged_in=here.storage_state is not None)
+    in_browser = wholly or any(target.in_browser for target in targets)
+    if in_browser and not wholly and find_chromium(crawl.chromium) is None:
+        in_browser = all(target.in_browser for target in targets)  # else what needs none is read, and the rest fails
+    if in_browser:
         from crawlers.browser import browser_settings
 
         settings |= browser_settings(crawl, platform)
-    return spider_class, settings
+    return _spider(platform, in_browser=in_browser), settings
 
 
-def _spider(platform: Platform) -> tuple[Any, bool]:
-    """The platform's spider class, and whether it needs a browser."""
+def _spider(platform: Platform, *, in_browser: bool) -> Any:
+    if platform == "jd" and in_browser:
+        from crawlers.jd.pages import JdPageSpider
+
+        return JdPageSpider
+    if platform == "tmall" and in_browser:
+        from crawlers.tmall.pages import TmallPageSpider
+
+        return TmallPageSpider
     if platform == "jd":
         from crawlers.jd.spider import JdSpider
 
-        return JdSpider, False
+        return JdSpider
     if platform == "tmall":
         from crawlers.tmall.spider import TmallSpider
 
-        return TmallSpider, False
-    if platform == "zhihu":
-        from crawlers.zhihu.spider import ZhihuSpider
-
-        return ZhihuSpider, False
+        return TmallSpider
     if platform == "xiaohongshu":
         from crawlers.xiaohongshu.spider import XiaohongshuSpider
 
-        return XiaohongshuSpider, True
-    from crawlers.douyin.spider import DouyinSpider
+        return XiaohongshuSpider
+    if platform == "douyin":
+        from crawlers.douyin.spider import DouyinSpider
 
-    return DouyinSpider, True
+        return DouyinSpider
+    if in_browser:
+        from crawlers.zhihu.search import ZhihuSearchSpider
+
+        return ZhihuSearchSpider
+    from crawlers.zhihu.spider import ZhihuSpider
+
+    return ZhihuSpider
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from crawlers.ledger import ListState
 from crawlers.payload import Page
 from crawlers.pipeline import Taken
 from ingest.clock import Clock
-from ingest.coverage import Coverage, Status
+from ingest.coverage import MAX_CUT_OFF, Coverage, Status
 
 EMPTY_IN_ROW: Final = 3
 """So many pages without a single item, each promising more, are the end: platforms mix in pages of advertisements."""
@@ -59,6 +59,8 @@ class ListPass:
     """Pages that were left out because they could not be fetched."""
     gaps: int = 0
     """Pages without a single item that promise more."""
+    split: bool = False
+    """Where it was cut off, that is dealt with by parts (:mod:`crawlers.search_parts`)."""
     _visited: set[str] = field(default_factory=set)
     _empty: int = 0
     _repeated: int = 0
@@ -164,6 +166,8 @@ class Trip:
     """Items that were opened one by one (posts, videos)."""
     unreached: int = 0
     """Items that the platform counts and shows in no list."""
+    cut_off: tuple[str, ...] = ()
+    """Parts of the search that the platform does not show to their end, however they are split; in Chinese."""
     status: Status | None = None
     signal: str = "ok"
     reason: str = ""
@@ -213,7 +217,7 @@ class Trip:
     @property
     def shortfall(self) -> str:
         """Why not everything was read, in English; empty when it was."""
-        capped = sum(lane.ended == "cap" for lane in self.lanes)
+        capped = sum(lane.ended == "cap" and not lane.split for lane in self.lanes)
         unread = sum(lane.ended is None for lane in self.lanes)
         short = sum(lane.ended is not None and lane.short and not lane.holes for lane in self.lanes)
         notes = list(dict.fromkeys(self.notes))
@@ -247,6 +251,7 @@ class Trip:
             dead=self._dead,
             pages=self.pages,
             unreached=self.unreached,
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status or "failed",
             signal=self.signal,
             reason=self.reason[:500],

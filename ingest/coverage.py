@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -13,6 +13,9 @@ from ingest.log.base import EventLog, Outgoing, Topics
 from ingest.mention import MAX_COUNT, Count, Frozen, Instant, poison_from
 
 Status = Literal["complete", "partial", "stopped", "failed"]
+
+MAX_CUT_OFF: Final = 20
+"""Parts of a search that one record names at most."""
 
 
 class Fill(Frozen):
@@ -43,8 +46,9 @@ class Coverage(Frozen):
     ``planned``: what the platform says there is, null where it does not say; ``got``: items read; ``new``: streamed
     for the first time or as a new revision; ``duplicate``: known and unchanged; ``dead``: parked. ``signal`` is the
     parser's last. ``unreached``: items that the platform counts and shows in no list, however it is sorted or
-    filtered; they are not planned. ``fill`` counts what the records had, where a parser read them. Older records have
-    neither.
+    filtered; they are not planned. ``cut_off``: parts of a search that stayed cut off, in the words of its filters,
+    where the platform counts nothing. ``fill`` counts what the records had, where a parser read them. Older records
+    have none of these.
     """
 
     source: str
@@ -57,6 +61,7 @@ class Coverage(Frozen):
     dead: int = Field(default=0, ge=0, le=MAX_COUNT)
     pages: int = Field(default=0, ge=0, le=MAX_COUNT)
     unreached: int = Field(default=0, ge=0, le=MAX_COUNT)
+    cut_off: tuple[Annotated[str, Field(max_length=100)], ...] = Field(default=(), max_length=MAX_CUT_OFF)
     status: Status
     signal: str = "ok"
     reason: str = ""
@@ -68,7 +73,7 @@ class Coverage(Frozen):
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without counts a record is written as before, for readers that do not know them."""
         values: dict[str, Any] = handler(self)
-        for name in ("fill", "unreached"):
+        for name in ("fill", "unreached", "cut_off"):
             if not values.get(name):
                 values.pop(name, None)
         return values

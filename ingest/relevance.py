@@ -5,9 +5,9 @@ What a text carries of it is found by :class:`ingest.wordfinder.WordFinder`; thi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -177,7 +177,7 @@ class Brand(BaseModel):
         what it answers: a rival's name is only a comparison there, unless the search that found it was for the rival.
         """
         text = "\n".join([draft.title or "", draft.text, *(append.text for append in draft.appends)])
-        place = self._read(draft.product.name) if draft.product and draft.product.name else _Read()
+        place = self._read_place(draft.product.name) if draft.product and draft.product.name else _Read()
         found = self._read(text, beside=place.any)
         about = _about(found, place)
         if not place.rivals and (
@@ -231,9 +231,17 @@ class Brand(BaseModel):
         common = frozenset(map(plain, self.context))
         return {plain(word): frozenset(map(plain, second)) or common for word, second in self.ambiguous.items()}
 
+    @cached_property
+    def _read_place(self) -> Callable[[str], _Read]:
+        """As :meth:`_read`, of a product's name: all reviews of a list stand under the same few."""
+        return lru_cache(maxsize=256)(self._read)
+
     def _read(self, text: str, *, beside: bool = False) -> _Read:
         """The words that count in ``text``; ``beside``: a word that is sure stands next to it."""
-        standing = self._standing(self._finder.find(text))
+        found = self._finder.find(text)
+        if not found:  # most texts
+            return _Read()
+        standing = self._standing(found)
         excluded = frozenset(word for role, word in standing if role == _EXCLUDE)
         contexts = frozenset(plain(word) for role, word in standing if role == _CONTEXT)
         counted = {(role, word) for role, word in standing if role in (_NAME, _PRODUCT, _RIVAL)}

@@ -46,6 +46,7 @@ def _class(char: str) -> str:
     return "l" if char.isalpha() and ord(char) < _SPACELESS else ""
 
 
+@lru_cache(maxsize=4096)
 def plain(word: str) -> str:
     """The form in which two words are the same: folded, without spaces and hyphens beside a letter or a digit."""
     folded = " ".join(fold(word).split())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crawlers.book import PlatformBook
-from crawlers.config import PLATFORMS, CrawlSettings, Platform, Target
+from crawlers.config import MAX_SPLIT_WORDS, PLATFORMS, CrawlSettings, Platform, Target
 from crawlers.heat import DEFAULT_BOUNDS, Bounds
 from ingest.errors import UserError
 from shengwen.home import Home
@@ -37,7 +37,9 @@ NAMES: Final[Mapping[str, str]] = {
     "zhihu": "知乎",
 }
 IN_BROWSER: Final[frozenset[Platform]] = frozenset({"xiaohongshu", "douyin"})
-"""Platforms that only answer to a page's own script."""
+"""Platforms that only answer to a page's own script, whatever is read and set."""
+SHOPS: Final[frozenset[Platform]] = frozenset({"jd", "tmall"})
+"""Platforms that can be read either way."""
 AT_ONCE: Final = 2
 RUN_TIMEOUT: Final = 3600.0
 LOOK_FOR_RESUMED: Final = 5.0
@@ -61,12 +63,17 @@ def session_file(home: Home, settings: Settings, platform: Platform) -> Path:
 def job_of(home: Home, settings: Settings, due: Mapping[Platform, Sequence[Target]] = _ALL_TARGETS) -> Job:
     """What a spider's process is told. A session that ``shengwen login`` kept is used.
 
-    ``due``: by platform, the targets to read, where not all.
+    ``due``: by platform, the targets to read, where not all. Where no words are set to split a search by, the brand's
+    products are.
     """
     from crawlers.run import Job
 
     crawl = paced(settings.crawl, settings.schedule.crawl_every)
+    products = tuple(product.name for product in settings.brand.products)[:MAX_SPLIT_WORDS]
     for platform in PLATFORMS:
+        if crawl.of(platform).split_words is None:
+            here = crawl.of(platform).model_copy(update={"split_words": products})
+            crawl = crawl.model_copy(update={platform: here})
         if platform in due:
             here = crawl.of(platform).model_copy(update={"targets": tuple(due[platform])})
             crawl = crawl.model_copy(update={platform: here})
@@ -98,9 +105,14 @@ def planned(settings: Settings) -> list[Platform]:
     return [p for p in PLATFORMS if crawl.of(p).enabled and (crawl.of(p).targets or crawl.official_of(p))]
 
 
-def in_browser(settings: Settings, platform: Platform) -> bool:
-    """Whether a platform is read in a browser, as its official API is not configured."""
-    return platform in IN_BROWSER and settings.crawl.official_of(platform) is None
+def in_browser(settings: Settings, platform: Platform, *, logged_in: bool = False) -> bool:
+    """Whether a platform, or one of its targets, is read in a browser, as its official API is not configured.
+
+    ``logged_in``: a person's session is kept.
+    """
+    here = settings.crawl.of(platform)
+    needed = here.in_browser(logged_in=logged_in) or any(target.in_browser for target in here.targets)
+    return needed and settings.crawl.official_of(platform) is None
 
 
 class CrawlSchedule:
@@ -140,11 +152,14 @@ class CrawlSchedule:
         if not has_chromium(self._rooms.settings):
             from crawlers.chromium import INSTALL_HINT
 
-            missing = [p for p in platforms if in_browser(self._rooms.settings, p)]
+            missing = [p for p in platforms if self._in_browser(p)]
+            partly = [p for p in missing if not self._wholly(p)]
             if missing:
-                names = "、".join(NAMES[p] for p in missing)
-                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}")
-            platforms = [p for p in platforms if p not in missing]
+                names = "、".join(f"{NAMES[p]}的关键词" if p in partly else NAMES[p] for p in missing)
+                shops = [p for p in missing if p in SHOPS]
+                way = "".join(f"；{NAMES[p]}也可以设 crawl.{p}.way 为 http，不用浏览器" for p in shops)
+                self.left_out.append(f"没有找到 Chromium，{names}没有采集。{INSTALL_HINT}{way}")
+            platforms = [p for p in platforms if p not in missing or p in partly]
         self._scheduled = platforms
         self._scheduler = BackgroundScheduler(
             # A slow browser run must not keep the quick ones waiting.
@@ -158,7 +173,7 @@ class CrawlSchedule:
                 "interval",
                 args=[platform],
                 id=platform,
-                executor="browser" if in_browser(self._rooms.settings, platform) else "http",
+                executor="browser" if self._in_browser(platform) else "http",
                 # In case a run dies before it says when the next one is.
                 seconds=self._bounds(platform)[0],
                 next_run_time=self._rooms.clock.now(),
@@ -184,6 +199,17 @@ class CrawlSchedule:
     @property
     def _crawl(self) -> CrawlSettings:
         return paced(self._rooms.settings.crawl, self._rooms.settings.schedule.crawl_every)
+
+    def _logged_in(self, platform: Platform) -> bool:
+        return session_file(self._rooms.home, self._rooms.settings, platform).exists()
+
+    def _in_browser(self, platform: Platform) -> bool:
+        return in_browser(self._rooms.settings, platform, logged_in=self._logged_in(platform))
+
+    def _wholly(self, platform: Platform) -> bool:
+        """Whether without a browser nothing of the platform can be read."""
+        here = self._crawl.of(platform)
+        return here.in_browser(logged_in=self._logged_in(platform)) or all(t.in_browser for t in here.targets)
 
     def _bounds(self, platform: Platform) -> Bounds:
         return self._crawl.of(platform).crawl_every or DEFAULT_BOUNDS

@@ -134,7 +134,7 @@ class Pushing:
         read = [self._read(item, pusher) for item in items]
         mentions = [one for one in read if isinstance(one, Mention)]
         known = self._ledger.known(mention.id for mention in mentions)
-        latest = {item_id: entry.hash for item_id, entry in known.items()}
+        latest = {item_id: entry.content for item_id, entry in known.items()}
         outcomes: list[Outcome] = []
         fresh: list[Mention] = []
         for one in read:

@@ -47,7 +47,15 @@ class JdSpider(HttpSpider):
             "fold": "1",
         }
         first = self.here.url(HOST, f"/comment/productPageComments.action?{urlencode(query)}")
-        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, "page", PARTS)
+        whole = CappedList(
+            spider=self,
+            key=target.key,
+            parts=PARTS,
+            first=first,
+            referer=shop,
+            page_size=PAGE_SIZE,
+            numbered="page",
+        )
         failed: FetchFailed | None = None
         try:
             with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:

@@ -8,19 +8,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
+from crawlers.config import OFFICIAL as APIS
 from crawlers.config import Platform
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, looked
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.official.client import ApiRefused, Call, Client, QuotaSpent, Refusal, Stopped
-from crawlers.official.config import WindowedSettings
+from crawlers.official.config import ApiSettings, WindowedSettings
 from crawlers.official.windows import Lane, Window, lanes, windows
 from crawlers.parse import parse
 from crawlers.payload import STOP_SIGNALS, Page, Payload
 from crawlers.pipeline import Taken
-from ingest.coverage import Coverage, Status, write_coverage
+from ingest.coverage import MAX_CUT_OFF, Coverage, Status, write_coverage
 from ingest.errors import Retryable, ShengwenError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ class Tally:
     pages: int = 0
     missing: int = 0
     """Items that the platform counts and did not give."""
+    cut_off: tuple[str, ...] = ()
+    """See :class:`ingest.coverage.Coverage`."""
     status: Status = "complete"
     signal: str = "ok"
     reason: str = ""
@@ -68,6 +72,7 @@ class Tally:
             duplicate=len(self.fates) - new,
             dead=self.dead,
             pages=self.pages,
+            cut_off=tuple(name[:100] for name in self.cut_off[:MAX_CUT_OFF]),
             status=self.status,
             signal=self.signal,
             reason=self.reason[:500],
@@ -90,19 +95,21 @@ class OfficialApi(ABC):
     platform: ClassVar[Platform]
     name: ClassVar[str]
     """In Chinese, for messages."""
+    settings: ApiSettings
 
     def __init__(self, kit: Kit, stop: threading.Event) -> None:
         self.kit = kit
         self.stop = stop
+        self.settings = kit.settings.official.of(APIS[self.platform])
         self.status: Status = "complete"
         self.signal = "ok"
         self.reason = ""
         self.coverage: list[Coverage] = []
 
-    @property
-    @abstractmethod
+    @cached_property
     def client(self) -> Client:
         """What requests are made with."""
+        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     @abstractmethod
     def targets(self) -> Sequence[Target]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -20,7 +19,7 @@ from crawlers.config import Platform
 from crawlers.kit import Kit
 from crawlers.ledger import ListState
 from crawlers.official.api import OfficialApi, Tally, Target
-from crawlers.official.client import ApiRefused, Call, Client, Refusal, text_of
+from crawlers.official.client import ApiRefused, Call, Refusal, text_of
 from crawlers.official.config import DouyinSettings
 from crawlers.payload import Payload
 from ingest.errors import Unavailable
@@ -45,17 +44,13 @@ class Douyin(OfficialApi):
 
     platform: ClassVar[Platform] = "douyin"
     name: ClassVar[str] = "抖音开放平台"
+    settings: DouyinSettings
 
     def __init__(self, kit: Kit, stop: threading.Event) -> None:
         super().__init__(kit, stop)
-        self.settings: DouyinSettings = kit.settings.official.douyin
         self._token = self.settings.access_token.get_secret_value()
         self._refreshed = False
         self._replies: dict[str, int | None] = {}
-
-    @cached_property
-    def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
 
     def targets(self) -> Sequence[Target]:
         items = self.settings.items or tuple(self._own_videos())

@@ -7,18 +7,15 @@ say: ``window_days`` does.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from hashlib import sha256
 from typing import Any, ClassVar, Final
 
 import orjson
 
 from crawlers.config import Platform
-from crawlers.kit import Kit
 from crawlers.official.api import Target, WindowedApi
-from crawlers.official.client import Call, Client, Refusal, text_of
+from crawlers.official.client import Call, Refusal, text_of
 from crawlers.official.config import JosSettings
 from crawlers.official.gateway import CLOCK, signed_form
 from crawlers.official.windows import Window
@@ -46,14 +43,7 @@ class Jos(WindowedApi):
     platform: ClassVar[Platform] = "jd"
     name: ClassVar[str] = "京东商家开放平台"
     PAGE_CAP = 1000
-
-    def __init__(self, kit: Kit, stop: threading.Event) -> None:
-        super().__init__(kit, stop)
-        self.settings: JosSettings = kit.settings.official.jos
-
-    @cached_property
-    def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
+    settings: JosSettings
 
     def targets(self) -> Sequence[Target]:
         skus = self.settings.skus

@@ -6,15 +6,12 @@ The platform keeps 180 days, gives pages 1 to 200 of at most 150, and signs by M
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from crawlers.config import Platform
-from crawlers.kit import Kit
 from crawlers.official.api import Target, WindowedApi
-from crawlers.official.client import Call, Client, Kind, Refusal, text_of
+from crawlers.official.client import Call, Kind, Refusal, text_of
 from crawlers.official.config import TopSettings
 from crawlers.official.gateway import CLOCK, signed_form
 from crawlers.official.windows import Window
@@ -45,14 +42,7 @@ class Top(WindowedApi):
     platform: ClassVar[Platform] = "tmall"
     name: ClassVar[str] = "淘宝开放平台"
     PAGE_CAP = 200
-
-    def __init__(self, kit: Kit, stop: threading.Event) -> None:
-        super().__init__(kit, stop)
-        self.settings: TopSettings = kit.settings.official.top
-
-    @cached_property
-    def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
+    settings: TopSettings
 
     def targets(self) -> Sequence[Target]:
         return [Target("top", "本店评价")]

@@ -1,22 +1,26 @@
-"""Zhihu's data open platform: search by keyword. At most ten results and no second page, so it is asked every run."""
+"""Zhihu's data open platform: search by keyword. At most ten results and no second page, so it is asked every run.
+
+A search that gives ten is taken for cut off, and asked again together with each of the platform's ``split_words``.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from crawlers.config import Platform
-from crawlers.kit import Kit
 from crawlers.official.api import OfficialApi, Tally, Target
-from crawlers.official.client import Call, Client, Refusal, text_of
+from crawlers.official.client import Call, Refusal, text_of
 from crawlers.official.config import ZhihuSettings
+from crawlers.search_parts import ALL
 
 REAL: Final = "https://developer.zhihu.com"
 PATH: Final = "/api/v1/content/zhihu_search"
 COUNT: Final = 10
+SPLIT_EVERY: Final = timedelta(hours=24)
+"""How often a search that was cut off is searched by word: each word costs a call of the day's quota."""
 
 
 class ZhihuSearch(OfficialApi):
@@ -24,20 +28,38 @@ class ZhihuSearch(OfficialApi):
 
     platform: ClassVar[Platform] = "zhihu"
     name: ClassVar[str] = "知乎数据开放平台"
-
-    def __init__(self, kit: Kit, stop: threading.Event) -> None:
-        super().__init__(kit, stop)
-        self.settings: ZhihuSettings = kit.settings.official.zhihu
-
-    @cached_property
-    def client(self) -> Client:
-        return Client(self, self.settings, self.kit.ledger, self.kit.clock, self.stop, audit=self.kit.audit)
+    settings: ZhihuSettings
 
     def targets(self) -> Sequence[Target]:
         return [Target(f"official:keyword={keyword}", keyword) for keyword in self.settings.keywords]
 
     def read(self, target: Target, tally: Tally) -> None:
-        query = urlencode({"Query": target.query, "Count": COUNT})
+        if self._full(target.query, tally):
+            self._by_word(target, tally)
+        self.kit.pipeline.flush()
+        self.kit.ledger.settle(target.key, None, full=True)
+
+    def _by_word(self, target: Target, tally: Tally) -> None:
+        """Search with each word beside the keyword, once a day; a run that its quota ends is gone on with."""
+        places, notes, now = self.kit.ledger.places, f"{target.key}#parts", self.kit.clock.now()
+        place = places.get(notes)
+        if place is None or (place["end"] and now - datetime.fromisoformat(place["end"]) >= SPLIT_EVERY):
+            place = {"full": {}, "end": None}
+        tally.cut_off = (ALL,)
+        words = self.kit.settings.zhihu.words_beside(target.query)
+        if place["end"] is None:
+            for word in words:
+                if word not in place["full"]:
+                    place["full"][word] = self._full(f"{target.query} {word}", tally)
+                    self.kit.pipeline.flush()
+                    places.keep(notes, place)
+            place["end"] = now.isoformat()
+            places.keep(notes, place)
+        tally.cut_off = (ALL, *(f"{word}：{ALL}" for word in words if place["full"].get(word)))
+
+    def _full(self, words: str, tally: Tally) -> bool:
+        """Search, and whether it gave as many as it ever gives."""
+        query = urlencode({"Query": words, "Count": COUNT})
 
         def headers() -> dict[str, str]:
             return {
@@ -47,15 +69,14 @@ class ZhihuSearch(OfficialApi):
             }
 
         url = f"{self.settings.url}{PATH}?{query}"
-        self.ask(
+        page, taken = self.ask(
             Call(
                 send=lambda: self.client.http.build_request("GET", url, headers=headers()),
                 real=f"{REAL}{PATH}?{query}",
             ),
             tally,
         )
-        self.kit.pipeline.flush()
-        self.kit.ledger.settle(target.key, None, full=True)
+        return len(taken.ids) + len(page.problems) >= COUNT
 
     def refusal(self, status: int, body: Mapping[str, Any]) -> Refusal | None:
         code = text_of(body.get("Code"))

@@ -9,6 +9,7 @@ from crawlers.capped import CappedList, Part
 from crawlers.config import Target
 from crawlers.http import HttpSpider
 from crawlers.trip import Trip
+from ingest.errors import ConfigError
 
 HOST: Final = "rate.tmall.com"
 PAGE_SIZE: Final = 20
@@ -28,10 +29,14 @@ class TmallSpider(HttpSpider):
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         item_id = target.need("item_id")
+        if target.seller_id is None:
+            raise ConfigError(
+                f"天猫商品 {item_id} 缺少 seller_id：不用浏览器时必须填写；也可以运行 shengwen login tmall 改用浏览器"
+            )
         query = urlencode(
             {
                 "itemId": item_id,
-                "sellerId": target.need("seller_id"),
+                "sellerId": target.seller_id,
                 "order": "1",
                 "currentPage": "1",
                 "append": "0",
@@ -42,7 +47,15 @@ class TmallSpider(HttpSpider):
         )
         first = self.here.url(HOST, f"/list_detail_rate.htm?{query}")
         shop = self.here.url("detail.tmall.com", f"/item.htm?id={item_id}")
-        whole = CappedList(self, target.key, first, shop, PAGE_SIZE, "currentPage", PARTS)
+        whole = CappedList(
+            spider=self,
+            key=target.key,
+            parts=PARTS,
+            first=first,
+            referer=shop,
+            page_size=PAGE_SIZE,
+            numbered="currentPage",
+        )
         with self.passing(target.key, trip, newest_first=True, reach=REACH) as lane:
             async for _ in self.walk(lane, trip, first, referer=shop, numbered="currentPage", resumed=True):
                 pass

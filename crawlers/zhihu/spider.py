@@ -1,7 +1,7 @@
 """Zhihu: a question with its answers, or an article, and the comments below each of them, by plain requests.
 
 The list of answers is read to its end each time (it is short, and an old answer may have new comments); comments are
-read newest first, and only below what is new or whose comment count changed.
+read newest first, and only below what is new or whose comment count changed. Keywords: :mod:`crawlers.zhihu.search`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from ingest.draft import Draft
 HOST: Final = "www.zhihu.com"
 COLUMNS: Final = "zhuanlan.zhihu.com"
 LIMIT: Final = 20
-_RESOURCES: Final = {"answer": "answers", "question": "questions", "article": "articles"}
+_RESOURCES: Final = {"answer": "answers", "question": "questions", "article": "articles", "video": "zvideos"}
 
 
 class ZhihuSpider(HttpSpider):
     platform = "zhihu"
 
     async def crawl(self, target: Target, trip: Trip) -> None:
+        if target.keyword is not None:  # the run has no browser: the other targets may be well
+            raise FetchFailed("no_browser", "a keyword is searched for in a browser, and none was found")
         trip.expected += 1
         with self.passing(target.key, trip) as lane:
             if target.article_id is not None:
@@ -57,8 +59,7 @@ class ZhihuSpider(HttpSpider):
         return _posts(self.read(payload, trip, lane).page)
 
     async def _comments(self, draft: Draft, trip: Trip, referer: str) -> None:
-        key = f"comments:{draft.kind}:{draft.native_id}"
-        claim = None if draft.kind == "question" else draft.replies  # a question counts its answers, not its comments
+        key, claim = f"comments:{draft.kind}:{draft.native_id}", comments_claim(draft)
         if not self.comments_due(key, claim, draft.created_at):
             return
         resource = f"{_RESOURCES[draft.kind]}/{draft.native_id}"
@@ -84,6 +85,11 @@ class ZhihuSpider(HttpSpider):
 
 
 _ORDER: Final = urlencode({"order_by": "ts", "limit": LIMIT, "offset": ""})
+
+
+def comments_claim(draft: Draft) -> int | None:
+    """How many comments an item says it has; a question says how many answers."""
+    return None if draft.kind == "question" else draft.replies
 
 
 def _posts(page: Page) -> dict[str, Draft]:

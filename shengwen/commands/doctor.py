@@ -169,7 +169,7 @@ def _browser(rooms: Rooms) -> Check:
     found = find_chromium(rooms.settings.crawl.chromium)
     if found:
         return Check("浏览器", True, str(found))
-    return Check("浏览器", True, "没有 Chromium，小红书和抖音不采集", INSTALL_HINT)
+    return Check("浏览器", True, "没有 Chromium，小红书、抖音、知乎的关键词和登录后的京东、天猫不采集", INSTALL_HINT)
 
 
 def _counts(rooms: Rooms, into: dict[str, int]) -> Check:

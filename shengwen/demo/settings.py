@@ -16,8 +16,10 @@ builds ``platform_bases(url)["jd"]["club.jd.com"] + "/comment/productPageComment
     tmall
         detail.tmall.com        /tmall/detail    /item.htm?id=
         rate.tmall.com          /tmall/rate      /list_detail_rate.htm (JSONP, GBK)
-        h5api.m.tmall.com       /tmall/h5api     /h5/mtop.taobao.rate.detaillist.get/6.0/ and
-                                                 /h5/mtop.alibaba.review.list.for.new.pc.detail/1.0/ (page-signed)
+        h5api.m.tmall.com       /tmall/h5api     /h5/mtop.taobao.rate.detaillist.get/6.0/,
+                                                 /h5/mtop.alibaba.review.list.for.new.pc.detail/1.0/,
+                                                 /h5/mtop.taobao.social.feed.aggregate/1.0/,
+                                                 /h5/mtop.taobao.social.ugc.post.detail/1.0/ (page-signed)
         login.taobao.com        /tmall/login     /member/login.jhtml
     xiaohongshu
         www.xiaohongshu.com     /xhs             /search_result?keyword=, /explore/{id}?xsec_token=, /login
@@ -27,7 +29,8 @@ builds ``platform_bases(url)["jd"]["club.jd.com"] + "/comment/productPageComment
         www.douyin.com          /douyin          /search/{kw}, /video/{id}, /passport/login,
                                                  /aweme/v1/web/… (page-signed)
     zhihu
-        www.zhihu.com           /zhihu           /question/{id}, /question/{q}/answer/{a}, /search, /signin,
+        www.zhihu.com           /zhihu           /question/{id}, /question/{q}/answer/{a}, /zvideo/{id},
+                                                 /search, /signin,
                                                  /api/v4/questions/{id}/feeds, /api/v4/comment_v5/…,
                                                  /api/v4/search_v3 (page-signed)
         zhuanlan.zhihu.com      /zhihu/zhuanlan  /p/{id}

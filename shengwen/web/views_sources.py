@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from alerts.coverage import cut_off_in
 from alerts.hours import SourceWeek, Yield
 from alerts.read import QueryView, SourceView
 from ingest.dead_letters import DeadLetter
@@ -76,6 +77,12 @@ class SourceLine:
             return ""
         hour, day = self.week.hour, self.week.day
         return f"上一个整点小时{_against(hour, '上周同一小时')}；24 小时{_against(day, '上周同一时段')}。"
+
+    @property
+    def cut_off(self) -> Mapping[str, str]:
+        """Query -> what its search did not show, in words; only those that were cut off."""
+        queries = self.coverage.queries if self.coverage else ()
+        return {one.query: said for one in queries if (said := cut_off_in(one.reason))}
 
     @property
     def totals(self) -> QueryView | None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from alerts.coverage import CoverageStore, completeness
+from alerts.coverage import CoverageStore, completeness, cut_off_in
+from alerts.read import AlertReader
 from ingest.coverage import Coverage
 from tests.alerts.conftest import Room
 from tests.alerts.helpers import NOW
@@ -98,3 +99,20 @@ def test_a_tick_reads_completeness_by_itself(room: Room, store: CoverageStore) -
     room.past(weeks=1)
     store.absorb([crawl("stopped")])
     assert room.tick().unknown == 1
+
+
+def test_what_a_search_did_not_show_is_told_beside_why_it_is_not_whole(room: Room, store: CoverageStore) -> None:
+    parts = ("图文（半年内的看全了）", "K20：全部")
+    store.absorb([crawl("partial", reason="pages_per_run: 300 pages read", cut_off=parts)])
+    reader = AlertReader(room.db, room.settings)
+    (query,) = reader.sources(room.clock.now())[0].queries
+    assert query.reason.startswith("pages_per_run: 300 pages read；")
+    assert cut_off_in(query.reason).startswith("分开搜过，仍被平台截断的有 2 部分（图文（半年内的看全了），K20：全部）")
+    store.absorb([crawl("complete", hours_ago=0)])
+    (query,) = reader.sources(room.clock.now())[0].queries
+    assert (query.reason, cut_off_in(query.reason)) == ("", "")
+
+
+def test_a_record_is_written_without_parts_when_none_was_cut_off() -> None:
+    assert "cut_off" not in crawl().model_dump()
+    assert Coverage.model_validate(crawl(cut_off=("全部",)).model_dump()).cut_off == ("全部",)

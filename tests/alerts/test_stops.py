@@ -157,6 +157,7 @@ def test_a_source_that_stops_only_in_part_is_told_too(room: Room, collector: Col
         ("verification", "", "平台要求验证", "shengwen login jd"),
         ("throttled", "HTTP 429", "平台嫌请求太多", "requests_per_hour"),
         ("blocked", "HTTP 403", "平台拒绝访问", "歇一天"),
+        ("blocked", "jd.productPageComments: an empty answer", "平台拒绝访问", "可改在浏览器里读商品页"),
         ("unknown", "an empty body", "应答看不懂", "改版"),
     ],
 )

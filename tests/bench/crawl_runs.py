@@ -144,11 +144,16 @@ def ours(platform: Platform, job: Job) -> Measured:
     return meter.measured(answers=sum(one.pages for one in got), mentions=sum(one.new for one in got))
 
 
+def bare_settings(platform: Platform, job: Job) -> dict[str, Any]:
+    """What our own spider asks of Scrapy, without our middleware: it writes the lines of our audit."""
+    return spider_of(platform, job.crawl)[1] | {"DOWNLOADER_MIDDLEWARES": {}}
+
+
 def bare_http(platform: Platform, job: Job, asked: list[tuple[str, str]], *, at_once: bool) -> Measured:
     """Scrapy's own way: a request's callback yields the next; or all at once, as many side by side as by default."""
     from scrapy import Request, Spider
 
-    _, settings = spider_of(platform, job.crawl)
+    settings = bare_settings(platform, job)
     if at_once:
         settings |= {"CONCURRENT_REQUESTS": 16, "CONCURRENT_REQUESTS_PER_DOMAIN": 8}
     requests = [Request(url, headers={"Referer": referer}, dont_filter=True) for url, referer in asked]
@@ -178,7 +183,7 @@ def bare_browser(platform: Platform, job: Job, keywords: list[str]) -> Measured:
 
     from crawlers.xiaohongshu.spider import XiaohongshuSpider
 
-    _, settings = spider_of(platform, job.crawl)
+    settings = bare_settings(platform, job)
     here = job.crawl.of(platform)
 
     class Open:

@@ -55,6 +55,7 @@ class Crowd(Story):
         ]
         for platform, kind in _POSTS:
             told += self._posts(told, rng, platform, kind)
+        told += self._found(told, rng)
         self._items = tuple(sorted(told, key=lambda item: (item.created_at, item.native_id)))
 
     @staticmethod
@@ -76,6 +77,32 @@ class Crowd(Story):
                 ]
         return posts + made
 
+    @staticmethod
+    def _found(told: list[Item], rng: Random) -> list[Item]:
+        """What the keyword finds on Zhihu, of all kinds: answers to a question that has others, too; some too long for
+        a search to show. Below half of them something was said, below one of them much."""
+        hits: list[Item] = []
+        asked = next(item for item in told if item.native_id == ZHIHU_QUESTIONS[4])
+        for kind, size in HITS.items():
+            pattern: ItemKind = "article" if kind == "video" else kind
+            fields: dict[str, Any] = {"title": f"{KEYWORD}之外"}
+            if kind == "answer":
+                fields = {"title": asked.title, "parent_id": asked.native_id, "parent_kind": "question"}
+            for n, one in enumerate(_more(told, rng, "zhihu", pattern, size, **fields)):
+                text = f"{KEYWORD}第{n}篇。" + "夜里醒来，听见水在管子里走。" * (40 if n % 5 == 4 else 1)
+                hits.append(replace(one, kind=kind, text=f"<p>{text}</p>" if kind in ("answer", "article") else text))
+        talk: list[Item] = []
+        for n, hit in enumerate(hits[::2]):
+            fields = {"parent_id": hit.native_id, "parent_kind": hit.kind}
+            roots = _more(told, rng, "zhihu", "comment", 25 if n == 1 else 1, **fields)
+            talk += roots
+            for one in _more(told, rng, "zhihu", "comment", 24 if n == 1 else n % 2, **fields):
+                talk.append(replace(one, root_id=roots[-1].native_id, reply_to=roots[-1].native_id))
+        return hits + talk
+
+
+HITS: Final[dict[ItemKind, int]] = {"answer": 26, "article": 9, "question": 4, "video": 5}
+"""What the keyword finds on Zhihu: three pages."""
 
 _POSTS: Final[tuple[tuple[Platform, ItemKind], ...]] = (("xiaohongshu", "post"), ("douyin", "video"))
 COMMENTS: Final[dict[Platform, int]] = {"xiaohongshu": 25, "douyin": 45}
@@ -195,6 +222,14 @@ class World:
 
     def posts(self, platform: Platform) -> list[Item]:
         return [item for item in self.of(platform) if item.kind in ("post", "video") and KEYWORD in item.text]
+
+    def hits(self) -> list[Item]:
+        """What the keyword finds on Zhihu."""
+        return [item for item in self.of("zhihu") if item.kind in HITS and KEYWORD in item.text]
+
+    def talk(self, item: Item) -> list[Item]:
+        """Comments below a hit, and replies to them."""
+        return [one for one in self.below(item) if one.kind == "comment"]
 
     def below(self, item: Item) -> list[Item]:
         """Everything said below a post, an answer, an article or a question."""

@@ -181,7 +181,7 @@ class FakeZhihu(Fake):
                 "EditTime": int(one.at.timestamp()),
             }
             for one in self.said
-            if word in one.text
+            if all(part in one.text for part in word.split())
         ]
         data: dict[str, Any] = {"HasMore": False, "Items": items[:count]}
         return Reply({"Code": 0, "Message": "ok", "Data": data if items else data | {"EmptyReason": "没有结果"}})

@@ -68,11 +68,11 @@ class Replica:
     def found_by(self, platform: Platform, keywords: list[str]) -> set[str]:
         """The ids of posts that these keywords find, and of everything said below them."""
         items = self.items(platform)
-        posts = [i for i in items if i.kind in ("post", "video") and any(k in i.title + i.text for k in keywords)]
+        kinds = ("answer", "article", "question") if platform == "zhihu" else ("post", "video")
+        posts = [i for i in items if i.kind in kinds and any(k in i.title + i.text for k in keywords)]
         below = {post.native_id for post in posts}
-        return {
-            f"{platform}:{item.kind}:{item.native_id}" for item in items if item in posts or item.parent_id in below
-        }
+        said = [item for item in items if item.kind == "comment" and item.parent_id in below]
+        return {f"{platform}:{item.kind}:{item.native_id}" for item in (*posts, *said)}
 
     def keywords(self, platform: Platform) -> list[str]:
         """Two short searches: the post with the most replies to comments, and one with a few comments."""

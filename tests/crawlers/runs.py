@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 import crawlers.ledger
 import crawlers.run
@@ -22,6 +25,7 @@ from ingest.log.sqlite import SqliteLog
 from ingest.mention import Mention, mention_from_json
 from ingest.relevance import Brand
 from ingest.state import Base, make_engine
+from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.refusals import refused_in_child, refused_in_one_browser
 from tests.processes import Child, Nursery
 
@@ -163,3 +167,11 @@ class Home:
             (count,) = db.execute("SELECT count(*) FROM crawl_items WHERE id NOT LIKE 'dead:%'").fetchone()
         db.close()
         return int(count)
+
+
+def a_session(path: Path, platform: Platform) -> Path:
+    """What ``shengwen login`` leaves behind."""
+    cookie = {"name": LOGIN_COOKIES[platform], "value": "demo-session", "domain": "127.0.0.1", "path": "/"}
+    flags = {"expires": time.time() + 3600, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+    path.write_bytes(orjson.dumps({"cookies": [cookie | flags], "origins": []}))
+    return path

@@ -22,9 +22,9 @@ from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
 from shengwen.demo.settings import PREFIXES
 from tests.crawlers.hostile import ShopServer, review
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import Replica
 from tests.crawlers.runs import Home
-from tests.processes import KILLED, Nursery, wait_until
+from tests.processes import KILLED, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -122,17 +122,6 @@ def test_a_line_cut_off_by_a_full_disk_spoils_no_other(audit: Audit, folder: Pat
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def replica() -> Iterator[Replica]:
-    with running_replica() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from crawlers.jd.spider import PARTS
 from shengwen.demo.cast import model_of_item, model_of_sku
 from shengwen.demo.items import Item
 from shengwen.demo.replica.jd_records import by_score, ordered
-from tests.crawlers.replica import Replica, running_replica
+from tests.crawlers.replica import Replica
 from tests.crawlers.runs import Home
 from tests.processes import KILLED, Nursery, wait_until
 
@@ -29,12 +29,6 @@ LISTS: dict[Platform, tuple[object, int]] = {
     "tmall": (shengwen.demo.replica.tmall, 20),
 }
 """By platform: the replica's module that holds the cap, and the items on a page."""
-
-
-@pytest.fixture(scope="module")
-def replica() -> Iterator[Replica]:
-    with running_replica() as running:
-        yield running
 
 
 @pytest.fixture

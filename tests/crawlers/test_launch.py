@@ -16,18 +16,12 @@ from crawlers.run import load_job, main, one_at_a_time
 from ingest.errors import ConfigError
 from tests.crawlers.hostile import ShopServer, review
 from tests.crawlers.runs import Home
-from tests.processes import Nursery
 
 
 @pytest.fixture
 def shop() -> Iterator[ShopServer]:
     with ShopServer() as server:
         yield server
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 def test_a_run_reports_its_coverage(shop: ShopServer, home: Home) -> None:

@@ -58,6 +58,7 @@ class Home:
     def __init__(self, path: Path, api: str) -> None:
         self.path, self.api = path, api
         self.platform, self.make = READERS[api]
+        self.split_words: list[str] = []
         self.clock = ManualClock(NOW)
         self.url = f"sqlite:///{path / 'state.db'}"
         self.engine = make_engine(self.url)
@@ -65,7 +66,8 @@ class Home:
         self.log = SqliteLog(path / "log.db", clock=self.clock)
 
     def run(self, stop: threading.Event | None = None, **settings: Any) -> OfficialApi:
-        crawl = CrawlSettings.model_validate({"official": {self.api: FAST | settings}})
+        platform = {self.platform: {"split_words": self.split_words}}
+        crawl = CrawlSettings.model_validate(platform | {"official": {self.api: FAST | settings}})
         assert crawl.official_of(self.platform) == self.api
         ledger = Ledger(self.engine, self.platform, self.clock)
         pipeline = Pipeline(self.log, ledger, Privacy(bytes(32)), self.clock, platform=self.platform)
@@ -428,6 +430,28 @@ def test_zhihu_is_searched_by_keyword_every_run(tmp_path: Path) -> None:
         fake.trouble = lambda got: Reply(fast, headers={"Retry-After": "999"})
         home.clock.advance(3600)
         assert home.run(**keys).status == "partial"
+
+
+def test_a_zhihu_search_that_gives_ten_is_searched_by_word_and_told_to_be_cut_off(tmp_path: Path) -> None:
+    said = [Said(f"1{n:02}", NOW, f"暖气片第{n}天") for n in range(12)]
+    said += [Said(f"2{n:02}", NOW, f"暖气片 阀门第{n}天") for n in range(4)]
+    said += [Said(f"3{n:02}", NOW, f"暖气片 水管第{n}天") for n in range(11)]
+    with world(tmp_path, "zhihu", FakeZhihu, said=said) as (home, _, server):
+        keys: dict[str, Any] = {"url": server.url, "access_secret": "zhihu secret", "keywords": ["暖气片", "地暖"]}
+        home.split_words = ["阀门", "水管", "暖气"]
+        short = home.run(**keys, requests_per_day=2)
+        assert (short.status, short.coverage[0].cut_off) == ("partial", ("全部",))
+        home.clock.advance(86_400)
+        (record, fits) = sorted(home.run(**keys).coverage, key=lambda one: one.query != "暖气片")
+        assert {name.rpartition(":")[2] for name in home.ids()} == {one.id for one in (*said[:10], *said[12:26])}
+        assert (record.status, record.cut_off) == ("complete", ("全部", "水管：全部"))
+        assert fits.cut_off == ()
+        searched = [got.query["Query"] for got in server.got]
+        assert searched.count("暖气片 阀门") == 1  # the run that its quota ended had read it
+        assert not any("暖气片 暖气" in one for one in searched)
+        again = home.run(**keys)
+        assert {one.query: one.cut_off for one in again.coverage} == {"暖气片": record.cut_off, "地暖": ()}
+        assert [got.query["Query"] for got in server.got[len(searched) :]] == ["暖气片", "地暖"]
 
 
 def douyin_world() -> dict[str, Any]:

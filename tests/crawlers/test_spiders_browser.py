@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import orjson
 import pytest
 
 from crawlers.config import Platform
@@ -18,8 +16,8 @@ from crawlers.session import SessionFile
 from ingest.privacy import load_secret
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import Replica, running_replica
-from tests.crawlers.runs import Home
-from tests.processes import KILLED, Nursery, wait_until
+from tests.crawlers.runs import Home, a_session
+from tests.processes import KILLED, wait_until
 
 PLATFORMS: tuple[Platform, ...] = ("xiaohongshu", "douyin")
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
@@ -29,11 +27,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium")]
 def replica() -> Iterator[Replica]:
     with running_replica() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -65,14 +58,6 @@ def test_posts_with_all_comments_and_replies_are_streamed_and_news_are_picked_up
     assert sum(record.new for record in again.coverage) == len(later - truth)
     assert set(home.ids()) == later
     assert set(home.ids().values()) == {1}
-
-
-def a_session(path: Path, platform: Platform) -> Path:
-    """What ``shengwen login`` leaves behind."""
-    cookie = {"name": LOGIN_COOKIES[platform], "value": "demo-session", "domain": "127.0.0.1", "path": "/"}
-    flags = {"expires": time.time() + 3600, "httpOnly": True, "secure": False, "sameSite": "Lax"}
-    path.write_bytes(orjson.dumps({"cookies": [cookie | flags], "origins": []}))
-    return path
 
 
 @pytest.mark.parametrize(("platform", "gone"), [("xiaohongshu", "gone_510000"), ("douyin", "gone")])

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.crawlers.hostile import ShopServer, review
 from tests.crawlers.runs import Home
-from tests.processes import KILLED, Nursery, wait_until
+from tests.processes import KILLED, wait_until
 
 
 @pytest.fixture
 def shop() -> Iterator[ShopServer]:
     with ShopServer() as server:
         yield server
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 FETCH_FAULTS = ("half_body", "drops", "gzip_bomb", "bad_gzip", "endless", "silent", "bad_header")

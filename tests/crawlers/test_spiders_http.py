@@ -15,21 +15,9 @@ from crawlers.payload import STOP_SIGNALS
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home
-from tests.processes import Nursery
 
 PLATFORMS: tuple[Platform, ...] = ("jd", "tmall", "zhihu")
 assert set(PLATFORMS) < set(get_args(Platform))
-
-
-@pytest.fixture(scope="module")
-def replica() -> Iterator[Replica]:
-    with running_replica() as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.faults.checks import check, done_again, show, undelivered
 from tests.faults.kit import Running, Town, Writer, idle, progress, shengwen, town, up
 from tests.processes import KILLED, wait_until
 
-ROUNDS = int(os.environ.get("SHENGWEN_KILL_ROUNDS", "5"))
-ROWS = 1200
+ROUNDS = int(os.environ.get("SHENGWEN_KILL_ROUNDS", "4"))
+ROWS = 500
 COMPLAINTS = 12
 DRAIN_SECONDS = 90
 pytestmark = pytest.mark.timeout(120 + 60 * ROUNDS)

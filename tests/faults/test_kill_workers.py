@@ -26,7 +26,7 @@ from tests.faults.kit import Running, Writer, idle, progress, town
 from tests.processes import KILLED, wait_until
 from tests.servers.places import Place
 
-ROUNDS = int(os.environ.get("SHENGWEN_KILL_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("SHENGWEN_KILL_ROUNDS", "6"))
 """On the servers; six tenths of them in a home, where one worker of a role works at a time."""
 ROWS = 160
 COMPLAINTS = 4

@@ -127,7 +127,7 @@ def test_a_second_up_on_a_home_is_refused_and_the_first_goes_on(home: Path, tmp_
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="sets another process's limits, which Linux can")
 def test_a_full_disk_is_told_corrupts_nothing_and_the_work_goes_on(home: Path, tmp_path: Path, writer: Writer) -> None:
-    files = [writer.file(800, 0) for _ in range(2)]
+    files = [writer.file(300, 0) for _ in range(2)]
     stream(home, files[0])
     with Rooms(Home(home)) as rooms, up(home, tmp_path / "out") as service:
         url = service.url()
@@ -172,7 +172,7 @@ main(sys.argv[2:])
 def test_an_import_on_a_full_disk_ends_with_one_line_and_goes_on_later(
     home: Path, tmp_path: Path, writer: Writer
 ) -> None:
-    file = writer.file(1500, 0)
+    file = writer.file(900, 0)
     call = ("--home", str(home), "import", str(file), "--no-wait", "--source", "x")
     stream(home, writer.file(1, 0))
     program = [sys.executable, "-c", LIMITED, str(4 * SMALL)]
@@ -182,7 +182,7 @@ def test_an_import_on_a_full_disk_ends_with_one_line_and_goes_on_later(
     assert "磁盘" in full.said
     stream(home, file)
     said = shengwen(home, "import", str(file), "--source", "x")
-    assert "收集 1500" in said.stdout
+    assert "收集 900" in said.stdout
     said = shengwen(home, "import", str(file), "--source", "x")
     assert "以前已完整导入" in said.stdout
     counts = doctor(home)["counts"]

@@ -17,7 +17,7 @@ from crawlers.launch import RunReport
 from crawlers.ledger import Ledger
 from ingest.clock import ManualClock
 from ingest.state import Base, make_engine
-from shengwen.crawling import CrawlSchedule
+from shengwen.crawling import CrawlSchedule, job_of
 from shengwen.home import Home
 from shengwen.pacing import paced, plan
 from shengwen.rooms import Rooms
@@ -143,3 +143,14 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
             assert runs[1] == ["1", "2"]
         finally:
             schedule.stop()
+
+
+def test_a_search_is_split_by_the_words_that_are_set_or_else_by_the_brands_products(tmp_path: Any) -> None:
+    home = Home(tmp_path)
+    brand = {"name": "岚炉", "products": [{"name": "K20", "models": ["K20-3"]}, "小背篓"]}
+    crawl = {"douyin": {"split_words": ["漏水"]}, "zhihu": {"split_words": []}}
+    job = job_of(home, load_settings(home, brand=brand, crawl=crawl))
+    words = {platform: job.crawl.of(platform).split_words for platform in ("xiaohongshu", "douyin", "zhihu")}
+    assert words == {"xiaohongshu": ("K20", "小背篓"), "douyin": ("漏水",), "zhihu": ()}
+    assert job.crawl.xiaohongshu.words_beside("岚炉K20 漏水") == ["小背篓"]
+    assert type(job).model_validate_json(job.model_dump_json()).crawl.xiaohongshu == job.crawl.xiaohongshu

@@ -435,6 +435,7 @@ def test_the_hours_of_a_week_tell_quiet_from_silent_and_compare_with_last_week(w
             told("sku=1", timedelta(hours=30), "stopped", reason="滑块 <b>验证</b>"),
             told("sku=1", timedelta(hours=3), got=40, fill=(fill,)),
             told("sku=1", timedelta(0), got=40, planned=44, new=3, unreached=120, fill=(fill,)),
+            told("暖气片", timedelta(0), "partial", reason="a budget", cut_off=("图文（半年内的看全了）", "<b>全部")),
         ]
     )
     world.platforms[:] = [
@@ -447,6 +448,8 @@ def test_the_hours_of_a_week_tell_quiet_from_silent_and_compare_with_last_week(w
     assert "上一个整点小时新增 3 条（上周同一小时 9 条）" in page
     assert "滑块 &lt;b&gt;验证&lt;/b&gt;" in page
     assert "120 条，各种排序和筛选都没有给出" in page
+    assert "暖气片：搜索没有看全，分开搜过，仍被平台截断的有 2 部分（图文（半年内的看全了），&lt;b&gt;全部）" in page
+    assert page.count("搜索没有看全") == 1
     assert "约每小时 3 条新的" in page
     assert 'data-label="缺">4<' in page
     assert "正文 95%" in page

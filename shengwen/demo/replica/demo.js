@@ -68,5 +68,17 @@ const Demo = (() => {
     return check;
   };
 
-  return { make, token, jsonp, json, when, plain, words, paragraphs, notice, onScroll };
+  // "筛选" with its panel, which the pointer opens. `groups`: title -> [field, [[words, value], ...]]; `changed` gets
+  // field -> value of all that was chosen.
+  const filters = (groups, changed) => {
+    const chosen = {};
+    const panel = make("div", { class: "filter-panel" });
+    for (const [title, [field, options]] of Object.entries(groups)) {
+      const tags = options.map(([words, value]) => make("button", { onclick: () => { chosen[field] = value; changed(chosen); } }, words));
+      panel.append(make("div", { class: "filter-group" }, make("span", { class: "soft" }, title), ...tags));
+    }
+    return make("div", { class: "filter" }, make("span", {}, "筛选"), panel);
+  };
+
+  return { make, token, jsonp, json, when, plain, words, paragraphs, notice, onScroll, filters };
 })();

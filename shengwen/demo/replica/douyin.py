@@ -7,6 +7,7 @@ HTTP 200 and an empty body without it.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,11 +21,28 @@ from shengwen.demo.cast import KEYWORDS
 from shengwen.demo.items import Item
 from shengwen.demo.people import Person
 from shengwen.demo.replica.switches import Answer, Switches, to_login
-from shengwen.demo.replica.web import Stage, answer, find, millis, number, page, picture, replies, says, seconds, under
+from shengwen.demo.replica.web import (
+    Stage,
+    answer,
+    as_object,
+    bounded,
+    find,
+    millis,
+    number,
+    page,
+    picture,
+    replies,
+    says,
+    seconds,
+    under,
+)
 
 SEARCH_PAGE: Final = 10
+SEARCH_PAGES: Final = 20
+"""A search ends here, however many videos there are."""
 COMMENT_PAGE: Final = 20
 API: Final = "/douyin/aweme/v1/web"
+_MINUTES: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
 
 
 def routes(stage: Stage, switches: Switches) -> list[Route]:
@@ -77,13 +95,21 @@ class _Douyin:
 
     def _found(self, request: Request, visible: list[Item]) -> tuple[list[Item], int, int, bool]:
         videos = says([item for item in visible if item.kind == "video"], request.query_params.get("keyword", ""))
-        if number(request, "sort_type", 0) == 1:
+        chosen = dict(request.query_params) | as_object(request.query_params.get("filter_selected", ""))
+        if str(chosen.get("sort_type")) == "1":
             videos.sort(key=lambda item: item.likes, reverse=True)
-        days = number(request, "publish_time", 0)
+        days = bounded(chosen.get("publish_time"), 0)
         if days:
             now = self._stage.clock.now()
             videos = [item for item in videos if (now - item.created_at).total_seconds() <= days * 86_400]
-        offset, size = number(request, "offset", 0), number(request, "count", SEARCH_PAGE, low=1, high=15)
+        if str(chosen.get("content_type")) == "2":
+            videos = []  # nobody in the story shows pictures here
+        minutes = _MINUTES.fullmatch(str(chosen.get("filter_duration", "")))
+        if minutes is not None:
+            least, most = (60_000 * int(minute) for minute in minutes.groups())
+            videos = [item for item in videos if least <= duration(item) < most]
+        offset, size = number(request, "offset", 0), number(request, "count", SEARCH_PAGE, low=1, high=SEARCH_PAGE)
+        del videos[SEARCH_PAGES * SEARCH_PAGE :]
         return videos[offset : offset + size], offset, offset + size, len(videos) > offset + size
 
     def _envelope(self, cards: list[dict[str, Any]], cursor: int, more: bool) -> Response:
@@ -155,6 +181,11 @@ class _Douyin:
         return answer(body)
 
 
+def duration(video: Item) -> int:
+    """Milliseconds, from some seconds to ten minutes."""
+    return 7_000 + int(video.native_id[-4:]) % 600 * 1000
+
+
 def _aweme(video: Item, visible: list[Item]) -> dict[str, Any]:
     total = len(under(visible, video.native_id, roots=False))
     tags = [word[1:] for word in video.text.split() if word.startswith("#")]
@@ -176,7 +207,7 @@ def _aweme(video: Item, visible: list[Item]) -> dict[str, Any]:
         "video": {
             "play_addr": {"url_list": [picture(video, 0)]},
             "cover": {"url_list": [picture(video, 0)]},
-            "duration": 43_210,
+            "duration": duration(video),
         },
         "images": None,
         "share_url": f"https://www.iesdouyin.com/share/video/{video.native_id}/",

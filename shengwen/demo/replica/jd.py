@@ -123,7 +123,7 @@ class _Jd:
             case "getLegoWareDetailComment":
                 return answer(self._first_screen(str(body.get("sku", "")), bounded(body.get("commentNum"), 5, high=30)))
             case "getCommentListPage":
-                return answer(self._new_list(str(body.get("spuId", "")), bounded(body.get("pageNum"), 1, low=1)))
+                return answer(self._new_list(body))
             case _:
                 return answer({"code": 601, "echo": "functionId is not supported"})
 
@@ -167,8 +167,12 @@ class _Jd:
             ],
         }
 
-    def _new_list(self, sku: str, index: int) -> dict[str, Any]:
-        shown = ordered(self._reviews(model_of_sku(sku)), 6)[(index - 1) * PAGE : index * PAGE]
+    def _new_list(self, body: dict[str, Any]) -> dict[str, Any]:
+        """How a list is sorted and filtered is invented: ``sort`` and ``score``, as in the old list."""
+        index = bounded(body.get("pageNum"), 1, low=1)
+        chosen = by_score(self._reviews(model_of_sku(str(body.get("spuId", "")))), bounded(body.get("score"), 0))
+        listed = ordered(chosen, bounded(body.get("sort"), 6))[: MAX_PAGES * PAGE]
+        shown = listed[(index - 1) * PAGE : index * PAGE]
         floors: list[dict[str, Any]] = [
             {"mId": "commentlist-header", "data": []},
             {"mId": "commentlist-list", "data": [{"commentInfo": new_comment(item)} for item in shown]},

@@ -19,12 +19,26 @@ from starlette.routing import Route
 from shengwen.demo.cast import TMALL_SELLER, TMALL_SHOP, Model, model_of_item
 from shengwen.demo.items import Item
 from shengwen.demo.replica.switches import Answer, Switches, to_login
-from shengwen.demo.replica.web import Stage, as_object, beijing, bounded, jsonp, millis, number, page, picture
+from shengwen.demo.replica.web import (
+    Stage,
+    as_object,
+    beijing,
+    bounded,
+    find,
+    jsonp,
+    millis,
+    number,
+    page,
+    picture,
+    under,
+)
 
 PAGE: Final = 20
 MAX_PAGES: Final = 99
 DETAIL_LIST: Final = "mtop.taobao.rate.detaillist.get"
 NEW_PC: Final = "mtop.alibaba.review.list.for.new.pc.detail"
+ASKED: Final = "mtop.taobao.social.feed.aggregate"
+TOLD: Final = "mtop.taobao.social.ugc.post.detail"
 TOKEN_COOKIE: Final = "_m_h5_tk"  # noqa: S105 - a cookie's name
 
 
@@ -41,6 +55,8 @@ def routes(stage: Stage, switches: Switches) -> list[Route]:
         api("/tmall/rate/list_detail_rate.htm", tmall.old_list),
         api(f"/tmall/h5api/h5/{DETAIL_LIST}/6.0/", tmall.detail_list),
         api(f"/tmall/h5api/h5/{NEW_PC}/1.0/", tmall.new_pc),
+        api(f"/tmall/h5api/h5/{ASKED}/1.0/", tmall.asked),
+        api(f"/tmall/h5api/h5/{TOLD}/1.0/", tmall.told),
     ]
 
 
@@ -106,12 +122,20 @@ class _Tmall:
         reviews = self._reviews(str(data.get("auctionNumId", "")))
         wanted = str(data.get("rateType", ""))
         chosen = [item for item in reviews if not wanted or rate_type(item) == wanted]
+        if data.get("pick") == "append":  # how the page asks for these two is invented
+            chosen = [item for item in chosen if item.append]
+        if data.get("pick") == "picture":
+            chosen = [item for item in chosen if item.pictures]
+        if data.get("orderType") != "feedbackdate":
+            chosen = sorted(chosen, key=lambda item: (item.likes, item.created_at), reverse=True)
+        listed = len(chosen)
+        chosen = chosen[: MAX_PAGES * PAGE]
         size, index = bounded(data.get("pageSize"), PAGE, low=1, high=PAGE), bounded(data.get("pageNo"), 1, low=1)
         shown = chosen[(index - 1) * size : index * size]
         module = {
             "rateList": [detail_rate(item) for item in shown],
             "hasNext": "true" if len(chosen) > index * size else "false",
-            "total": str(len(chosen)),
+            "total": str(listed),
             "feedAllCount": str(len(reviews)),
             "imprItemVOS": [{"title": "暖和", "count": str(sum("暖和" in item.text for item in reviews))}],
         }
@@ -130,6 +154,42 @@ class _Tmall:
             "hasNext": "true" if len(reviews) > index * PAGE else "false",
         }
         return jsonp(request, _envelope(NEW_PC, "1.0", {"module": module} if shown else {}), closing="")
+
+    def _questions(self, item_id: str) -> list[Item]:
+        """问大家: the story's questions about the same model, which it tells for another shop."""
+        model = model_of_item(item_id)
+        asked = [item for item in self._stage.visible("jd") if item.kind == "question"]
+        return [item for item in asked if model is not None and item.model is model]
+
+    async def asked(self, request: Request) -> Response:
+        refused = self._unsigned(request, ASKED)
+        if refused:
+            return refused
+        data = as_object(request.query_params.get("data", ""))
+        params, index = as_object(str(data.get("params", ""))), bounded(data.get("pageNum"), 1, low=1)
+        shown = self._questions(str(params.get("refId", "")))[(index - 1) * 10 : index * 10]
+        cards = [[{"id": item.native_id, "title": item.text}] for item in shown]
+        return jsonp(request, _envelope(ASKED, "1.0", {"list": cards}), closing="")
+
+    async def told(self, request: Request) -> Response:
+        refused = self._unsigned(request, TOLD)
+        if refused:
+            return refused
+        wanted = str(as_object(request.query_params.get("data", "")).get("id", ""))
+        shown = self._stage.visible("jd")
+        question = find(shown, wanted, "question")
+        if question is None or question.model is None:
+            return jsonp(request, _failed(TOLD, "FAIL_BIZ_NOT_FOUND::内容不存在"), closing="")
+        answers = under(shown, wanted)
+        told = {
+            "id": wanted,
+            "title": question.text,
+            "refId": question.model.tmall_item,
+            "refTitle": question.model.title,
+            "interact": {"likeCount": str(question.likes), "viewCount": str(37 + question.likes)},
+            "list": {"list": [{"id": a.native_id, "title": a.text} for a in answers], "totalCount": str(len(answers))},
+        }
+        return jsonp(request, _envelope(TOLD, "1.0", told), closing="")
 
     def _unsigned(self, request: Request, api: str) -> Response | None:
         if not self._stage.signer.accepts(request.query_params.get("sign"), request.url.path):

@@ -8,6 +8,8 @@ Real host ↔ prefix: www.xiaohongshu.com ``/xhs`` · edith.xiaohongshu.com ``/x
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -37,10 +39,14 @@ from shengwen.demo.replica.web import (
 )
 
 SEARCH_PAGE: Final = 20
+SEARCH_PAGES: Final = 11
+"""A search ends here, however many notes there are, as on the real site."""
 COMMENT_PAGE: Final = 10
 SHORT_PAGE: Final = 5
 """The first page of replies is this short although more follow, as on the real site."""
 API: Final = "/xhs/edith/api/sns/web"
+WINDOWS: Final = {"一天内": 1, "一周内": 7, "半年内": 183}
+NOTE_TYPES: Final = {"视频笔记": "video", "普通笔记": "normal"}
 
 
 def routes(stage: Stage, switches: Switches) -> list[Route]:
@@ -110,10 +116,7 @@ class _Xiaohongshu:
         body = await posted_json(request)
         visible = self._items()
         notes = says([item for item in visible if item.kind == "post"], str(body.get("keyword", "")))
-        if body.get("sort") == "popularity_descending":
-            notes.sort(key=lambda item: item.likes, reverse=True)
-        if body.get("note_type") == 1:
-            notes = []
+        notes = self._filtered(notes, body, visible)[: SEARCH_PAGES * SEARCH_PAGE]
         index = bounded(body.get("page"), 1, low=1)
         size = bounded(body.get("page_size"), SEARCH_PAGE, low=1, high=SEARCH_PAGE)
         shown = notes[(index - 1) * size : index * size]
@@ -128,9 +131,29 @@ class _Xiaohongshu:
             items.insert(min(4, len(items)), related)
         return _good({"items": items, "has_more": len(notes) > index * size})
 
+    def _filtered(self, notes: list[Item], body: dict[str, Any], visible: list[Item]) -> list[Item]:
+        """As the page's filters ask; newest first unless they sort otherwise."""
+        tags = {str(one["type"]): str(one["tags"][0]) for one in body.get("filters") or []}
+        days = WINDOWS.get(tags.get("filter_note_time", ""))
+        if days is not None:
+            now = self._stage.clock.now()
+            notes = [note for note in notes if now - note.created_at <= timedelta(days=days)]
+        wanted = NOTE_TYPES.get(tags.get("filter_note_type", ""))
+        if wanted is not None:
+            notes = [note for note in notes if note_type(note) == wanted]
+        order: dict[str, Callable[[Item], int]] = {
+            "popularity_descending": lambda note: note.likes,
+            "collect_descending": lambda note: note.likes // 2,
+            "comment_descending": lambda note: len(under(visible, note.native_id, roots=False)),
+        }
+        sort = tags.get("sort_type", str(body.get("sort")))
+        if sort in order:
+            notes.sort(key=order[sort], reverse=True)
+        return notes
+
     def _search_item(self, note: Item, visible: list[Item]) -> dict[str, Any]:
         card: dict[str, Any] = {
-            "type": "normal",
+            "type": note_type(note),
             "user": _user(note.author) | {"nick_name": note.author.nick},
             "interact_info": {
                 "liked": False,
@@ -210,6 +233,11 @@ _VIEWER: Final = "5f0000000000000000000000"
 _TOPIC: Final = re.compile(r"#([^#\[\s]+)\[话题\]#")
 
 
+def note_type(note: Item) -> str:
+    """What is not shown in pictures is a video."""
+    return "normal" if note.pictures else "video"
+
+
 def short_count(number: int) -> str:
     """As the site shows it: "1.5万" from ten thousand on."""
     return str(number) if number < 10_000 else f"{number / 10_000:.1f}万"
@@ -239,7 +267,7 @@ def _tags(note: Item) -> list[dict[str, str]]:
 def _note_card(note: Item, comments: int) -> dict[str, Any]:
     card: dict[str, Any] = {
         "note_id": note.native_id,
-        "type": "normal",
+        "type": note_type(note),
         "title": note.title,
         "desc": note.text,
         "time": millis(note.created_at),
@@ -310,7 +338,7 @@ def _state(note: Item | None, comments: int) -> Markup:
         card = _note_card(note, comments)
         shown = {
             "noteId": note.native_id,
-            "type": "normal",
+            "type": card["type"],
             "title": note.title,
             "desc": note.text,
             "time": card["time"],

@@ -2,13 +2,14 @@
 
 Real host ↔ prefix: www.zhihu.com ``/zhihu`` · zhuanlan.zhihu.com ``/zhihu/zhuanlan`` · developer.zhihu.com
 ``/zhihu/developer``. Feeds and comments answer a plain GET; ``search_v3`` wants the page's own ``x-zse-96`` header
-(400, code 10003 without it); the open API wants ``Authorization: Bearer …``. An answer's own page is for people who
-are logged in.
+(400, code 10003 without it), mixes in what is no hit, and promises more until nothing comes; the open API wants
+``Authorization: Bearer …``. An answer's own page is for people who are logged in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -32,12 +33,19 @@ from shengwen.demo.replica.zhihu_records import (
     question_state,
     root_comment,
     search_hit,
+    zvideo_state,
 )
 from shengwen.demo.settings import LOGIN_COOKIES
 
+SEARCH: Final = "/api/v4/search_v3"
 SSR_ANSWERS: Final = 3
 COMMENTS: Final = 20
-RESOURCES: Final = {"answers": "answer", "articles": "article", "questions": "question"}
+RESOURCES: Final = {"answers": "answer", "articles": "article", "questions": "question", "zvideos": "video"}
+FOUND: Final = ("answer", "article", "question", "video")
+"""Kinds that the site's search finds."""
+VERTICALS: Final = {"answer": "answer", "article": "article", "zvideo": "video"}
+INTERVALS: Final = {"a_day": 1, "a_week": 7, "a_month": 30, "three_months": 91, "half_a_year": 182, "a_year": 365}
+"""Days."""
 
 
 def routes(stage: Stage, switches: Switches) -> list[Route]:
@@ -56,6 +64,7 @@ def routes(stage: Stage, switches: Switches) -> list[Route]:
         on_page("/zhihu/question/{question_id}", zhihu.question_page),
         on_page("/zhihu/question/{question_id}/answer/{answer_id}", zhihu.answer_page),
         on_page("/zhihu/zhuanlan/p/{article_id}", zhihu.article_page),
+        on_page("/zhihu/zvideo/{video_id}", zhihu.video_page),
         on_page("/zhihu/search", zhihu.search_page),
         api("/zhihu/api/v4/questions/{question_id}/feeds", zhihu.feeds),
         api("/zhihu/api/v4/comment_v5/{resource}/{native_id}/root_comment", zhihu.root_comments),
@@ -86,6 +95,9 @@ class _Zhihu:
         if question is None:
             return page("gone.html", seed="", site="知乎", status=404)
         answers = self._answers(question.native_id)
+        return self._question_page(request, question, answers)
+
+    def _question_page(self, request: Request, question: Item, answers: Sequence[Item]) -> Response:
         state = self._state(request, question, answers)
         return page(
             "zhihu_question.html",
@@ -137,8 +149,20 @@ class _Zhihu:
     async def answer_page(self, request: Request) -> Response:
         if LOGIN_COOKIES["zhihu"] not in request.cookies:
             return _error(403, 40362, "您当前请求存在异常，暂时限制本次访问。")
-        question_id = request.path_params["question_id"]
-        return RedirectResponse(f"/zhihu/question/{question_id}", 302)
+        question = find(self._items(), request.path_params["question_id"], "question")
+        own = find(self._items(), request.path_params["answer_id"], "answer")
+        if question is None or own is None or own.parent_id != question.native_id:
+            return page("gone.html", seed="", site="知乎", status=404)
+        others = [item for item in self._answers(question.native_id) if item is not own]
+        return self._question_page(request, question, [own, *others])
+
+    async def video_page(self, request: Request) -> Response:
+        video = find(self._items(), request.path_params["video_id"], "video")
+        if video is None:
+            return page("gone.html", seed="", site="知乎", status=404)
+        entities = {"zvideos": {video.native_id: zvideo_state(video, self._talk(video.native_id))}}
+        state = {"initialState": {"captcha": {"captchaNeeded": False}, "entities": entities}}
+        return page("zhihu_zvideo.html", seed=self._stage.signer.seed(), video=video, state=_script(state))
 
     async def article_page(self, request: Request) -> Response:
         article = find(self._items(), request.path_params["article_id"], "article")
@@ -244,22 +268,40 @@ class _Zhihu:
         return shown, paging
 
     async def search_page(self, request: Request) -> Response:
-        keyword = request.query_params.get("q") or KEYWORDS[0]
-        return page("zhihu_search.html", seed=self._stage.signer.seed(), keyword=keyword[:80])
+        keyword = (request.query_params.get("q") or KEYWORDS[0])[:80]
+        state = {"initialState": {"captcha": {"captchaNeeded": False}, "entities": {}}}
+        return page("zhihu_search.html", seed=self._stage.signer.seed(), keyword=keyword, state=_script(state))
 
     async def search(self, request: Request) -> Response:
+        """What nobody asked for is mixed in, and there is always more to come, until nothing comes."""
         if not self._stage.signer.accepts(request.headers.get("x-zse-96"), request.url.path):
             return _error(400, 10003, "请求参数异常，请升级客户端后重试。")
-        found = says([i for i in self._items() if i.kind in ("answer", "article")], request.query_params.get("q", ""))
+        found = self._found(request)
         offset, size = number(request, "offset", 0), number(request, "limit", 20, low=1, high=20)
         hits: list[dict[str, Any]] = [
-            search_hit(item, self._talk(item.native_id)) for item in found[offset : offset + size]
+            search_hit(item, self._talk(item.native_id), len(self._answers(item.native_id)))
+            for item in found[offset : offset + size]
         ]
+        if hits:
+            hits.insert(1, {"type": "knowledge_ad", "object": {"type": "answer", "id": "1", "content": "广告（演示）"}})
         if offset == 0 and hits:
             hits.insert(1, {"type": "relevant_query", "query_list": [{"query": word} for word in KEYWORDS]})
-        query = {"q": request.query_params.get("q", ""), "t": "general", "limit": size, "offset": offset + size}
-        paging = {"is_end": len(found) <= offset + size, "next": _page_url(request, "/api/v4/search_v3", **query)}
-        return answer({"data": hits, "paging": paging})
+            hits.append({"type": "search_result", "object": {"type": "topic", "id": "1", "name": "暖气片"}})
+        query = dict(request.query_params) | {"limit": str(size), "offset": str(offset + size)}
+        return answer({"data": hits, "paging": {"is_end": False, "next": _page_url(request, SEARCH, **query)}})
+
+    def _found(self, request: Request) -> list[Item]:
+        """What the search is asked for: by votes, unless the newest are wanted first."""
+        asked = request.query_params
+        found = says([item for item in self._items() if item.kind in FOUND], asked.get("q", ""))
+        if asked.get("vertical") in VERTICALS:
+            found = [item for item in found if item.kind == VERTICALS[asked["vertical"]]]
+        if asked.get("time_interval") in INTERVALS:
+            since = self._stage.clock.now() - timedelta(days=INTERVALS[asked["time_interval"]])
+            found = [item for item in found if item.created_at >= since]
+        if asked.get("sort") != "created_time":
+            found.sort(key=lambda item: (item.likes, item.created_at), reverse=True)
+        return found
 
     async def open_search(self, request: Request) -> Response:
         bearer = request.headers.get("authorization", "")

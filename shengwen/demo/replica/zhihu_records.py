@@ -12,6 +12,8 @@ from shengwen.demo.replica.web import seconds
 
 CHILDREN: Final = 2
 """Replies shown inside their root."""
+WHOLE: Final = 300
+"""Characters of an answer that a search shows."""
 SITE: Final = "https://www.zhihu.com"
 
 
@@ -140,13 +142,30 @@ def comment(item: Item, subject: Item) -> dict[str, Any]:
     return made
 
 
-def search_hit(item: Item, talk: int) -> dict[str, Any]:
-    """One result of search_v3, with the keyword marked up."""
+def zvideo_state(video: Item, talk: int) -> dict[str, Any]:
+    """``entities.zvideos[id]``."""
+    return {
+        "type": "zvideo",
+        "id": video.native_id,
+        "title": video.title,
+        "description": video.text,
+        "publishedAt": seconds(video.created_at),
+        "playCount": 40 + 11 * video.likes,
+        "voteupCount": video.likes,
+        "commentCount": talk,
+        "author": _author_state(video.author),
+    }
+
+
+def search_hit(item: Item, talk: int, answers: int) -> dict[str, Any]:
+    """One result of search_v3, with the keyword marked up; ``answers`` to it, when it is a question.
+
+    Articles and questions come without their text, a long answer with the beginning of it.
+    """
     seen: dict[str, Any] = {
         "id": item.native_id,
-        "type": item.kind,
+        "type": "zvideo" if item.kind == "video" else item.kind,
         "excerpt": item.plain[:80].replace(KEYWORDS[0], f"<em>{KEYWORDS[0]}</em>"),
-        "content": item.text,
         "created_time": seconds(item.created_at),
         "updated_time": seconds(item.created_at),
         "voteup_count": item.likes,
@@ -155,11 +174,18 @@ def search_hit(item: Item, talk: int) -> dict[str, Any]:
         "url": f"https://api.zhihu.com/{item.kind}s/{item.native_id}",
     }
     if item.kind == "answer":
+        cut = len(item.text) > WHOLE
+        seen |= {"content": item.text[:WHOLE] if cut else item.text, "content_need_truncated": cut}
         seen["question"] = {"id": item.parent_id, "type": "question", "name": item.title}
     else:
         seen["title"] = item.title.replace(KEYWORDS[0], f"<em>{KEYWORDS[0]}</em>")
+    if item.kind == "question":
+        seen |= {"answer_count": answers, "visit_count": 900 + 37 * answers, "comment_count": talk}
+    if item.kind == "video":
+        seen |= {"description": item.text, "play_count": 40 + 11 * item.likes}
     highlight = {"title": item.title, "description": seen["excerpt"]}
-    return {"type": "search_result", "id": item.native_id, "object": seen, "highlight": highlight}
+    kind = "zvideo" if item.kind == "video" else "search_result"
+    return {"type": kind, "id": item.native_id, "object": seen, "highlight": highlight}
 
 
 def open_item(item: Item, rank: int, talk: int) -> dict[str, Any]:
