@@ -82,7 +82,7 @@ def fetched(base_url: str, size: dict[str, Any], pages: int) -> Iterator[Payload
         for number in range(pages):
             sku, page = size["skus"][number // 100 % len(size["skus"])], number % 100
             path = _LIST.format(sku=sku, page=page)
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Referer": f"https://item.jd.com/{sku}.html"})
             answer = connection.getresponse()
             url = real_url(base_url, base_url + path)
             headers = {name.lower(): value for name, value in answer.getheaders()}
