@@ -302,7 +302,13 @@ def test_the_documented_push_is_the_programs() -> None:
 def test_the_browser_and_every_platform_are_named() -> None:
     text = read(OPERATIONS)
     assert all(f"`{platform}`" in text for platform in PLATFORMS)
-    assert set(CrawlSettings.model_fields) - set(PLATFORMS) == {"user_agent", "chromium", "audit_days", "official"}
+    assert set(CrawlSettings.model_fields) - set(PLATFORMS) == {
+        "user_agent",
+        "chromium",
+        "audit_days",
+        "memory_mb",
+        "official",
+    }
 
 
 # -- home and doctor ---------------------------------------------------------------------------------------------------
