@@ -272,7 +272,7 @@ class ShopPageSpider(BrowserSpider):
     # -- questions ----------------------------------------------------------------------------------------------
 
     async def _questions(self, visit: Visit, shelf: Shelf, number: str, trip: Trip) -> None:
-        with self.passing(f"questions:{number}", trip, newest_first=True) as lane:
+        with self.passing(f"questions:{number}", trip) as lane:
             shelf.questions, shelf.stale = lane, False
             for heard in shelf.asked:
                 self._asked(heard, shelf, trip, lane)
