@@ -14,7 +14,7 @@ What is cut off in the end is searched again together with each of a few words. 
 It takes many pages, so it happens at most every ``full_pass_hours``, and a run that ends in the midst of it, by its
 budget or by force, is gone on with: the parts done are noted in :class:`crawlers.places.Places` after each part.
 
-How a spider uses it (:class:`crawlers.posts.PostsSpider` does)::
+How a spider uses it (:class:`crawlers.searching.SearchSpider` does)::
 
     parts = SearchParts(self, target.key, AXES, words=self.split_words(keyword), depth=11)
     with self.passing(target.key, trip, newest_first=True, counted=False) as lane:

@@ -15,8 +15,8 @@ from crawlers.config import Target
 from crawlers.errors import FetchFailed
 from crawlers.payload import Payload
 from crawlers.pipeline import mention_id
-from crawlers.posts import SearchSpider
 from crawlers.search_parts import Axis, Option
+from crawlers.searching import SearchSpider
 from crawlers.trip import ListPass, Trip
 from crawlers.zhihu.spider import COLUMNS, HOST, ZhihuSpider, comments_claim
 from ingest.draft import Draft
