@@ -254,8 +254,8 @@ def test_a_stopped_import_goes_on_where_it_was(tmp_path: Path, log: SqliteLog) -
 def test_each_run_tells_once_what_it_read(tmp_path: Path, log: SqliteLog) -> None:
     """Coverage: a stopped run and the one that goes on add up to the file; what is known, its caller says."""
     file = tmp_path / "a.csv"
-    texts = "".join(f"{i},第{i}条,{5 if i % 100 else '很多'}\n" for i in range(1, 1801))
-    file.write_text(f"评价ID,评价内容,评分\n{texts}", encoding="utf-8")
+    texts = "".join(f"{i},第{i}条,{'2026-01-02 10:00' if i % 100 else '从前'}\n" for i in range(1, 1801))
+    file.write_text(f"评价ID,评价内容,评价时间\n{texts}", encoding="utf-8")
     clock, stop = ManualClock(), threading.Event()
     finished = False
     while not finished:
