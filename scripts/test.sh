@@ -3,7 +3,7 @@
 # The second half's output comes when it is done. usage: test.sh VENV
 set -u
 python="$1/bin/python"
-servers="tests/contract tests/docker tests/e2e tests/faults tests/ingest"
+servers="tests/contract tests/docker tests/e2e tests/faults tests/ingest tests/alerts tests/classify"
 # What else asks for Elasticsearch or Kafka: each half would start servers of its own.
 servers="$servers tests/search/test_elastic.py tests/search/test_elastic_tls.py tests/shengwen/test_kafka_home.py tests/shengwen/test_reindex.py"
 out=$(mktemp)

@@ -17,7 +17,7 @@ from crawlers.payload import STOP_SIGNALS
 from crawlers.session import SessionFile
 from ingest.privacy import load_secret
 from shengwen.demo.items import Item
-from shengwen.demo.replica import xiaohongshu
+from shengwen.demo.replica import xhs_records
 from shengwen.demo.settings import LOGIN_COOKIES
 from tests.crawlers.replica import NOW, Replica, running_replica
 from tests.crawlers.runs import Home, a_session
@@ -147,8 +147,8 @@ def test_every_refusal_stops_the_browser_at_once_and_what_is_gone_does_not(
 def test_a_posters_comments_are_known_by_the_account_where_no_tag_says_so(
     replica: Replica, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = xiaohongshu._comment
-    monkeypatch.setattr(xiaohongshu, "_comment", lambda item, note: told(item, note) | {"show_tags": []})
+    told = xhs_records._comment
+    monkeypatch.setattr(xhs_records, "_comment", lambda item, note: told(item, note) | {"show_tags": []})
     items = {item.native_id: item for item in replica.items("xiaohongshu")}
 
     def by_poster(item: Item) -> bool:
