@@ -211,18 +211,19 @@ class PlatformSpider(Spider):
             page = self.parsed(payload)
         except PlatformStopped as stopped:
             if stopped.page is not None and stopped.page.mentions:  # a wall that shows a few records before it
-                trip.count(self._take(stopped.page, payload, trip, lane))
+                self._take(stopped.page, payload, trip, lane)
             elif stopped.page is not None:
                 trip.look(stopped.page)
             raise
-        taken = self._take(page, payload, trip, lane)
-        trip.count(taken)
-        return Reading(page, taken)
+        return Reading(page, self._take(page, payload, trip, lane))
 
     def _take(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Taken:
+        """Take the items of a page that is parsed already, and count them."""
         trip.look(page)
         lane.recognise(page)
-        return self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
+        taken = self.kit.pipeline.take(page, payload, query=trip.query, parser=page.endpoint, since=lane.since)
+        trip.count(taken)
+        return taken
 
     def parsed(self, payload: Payload) -> Page:
         """Parse one payload. Raises PlatformStopped on a stop signal."""

@@ -139,7 +139,7 @@ class PostsSpider(SearchSpider):
                 if self.begins_comments(page):
                     page = replace(page, mentions=tuple(d for d in page.mentions if d.kind not in self.hit_kinds))
                     thread.note(page)
-                    lane.saw(page, self._of_page(page, payload, trip, lane).taken)
+                    lane.saw(page, self._take(page, payload, trip, lane))
             else:
                 reading = self.read(payload, trip, lane)
                 thread.gone = thread.gone or reading.page.signal == "gone"

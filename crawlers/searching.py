@@ -190,14 +190,8 @@ class SearchSpider(BrowserSpider):
         if search.part.options:
             return True  # it is of the whole search, and of none of its parts
         trip.pages += 1
-        self._found(search, self._of_page(page, payload, trip, search.lane))
+        self._found(search, Reading(page, self._take(page, payload, trip, search.lane)))
         return True
-
-    def _of_page(self, page: Page, payload: Payload, trip: Trip, lane: ListPass) -> Reading:
-        """Take the items of a page that is parsed already."""
-        taken = self._take(page, payload, trip, lane)
-        trip.count(taken)
-        return Reading(page, taken)
 
     def _found(self, search: Search, reading: Reading) -> None:
         """Take note of one page of the search."""

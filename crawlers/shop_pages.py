@@ -41,6 +41,17 @@ _HEARD: Final = frozenset({"xhr", "fetch", "script"})
 _OVER: Final = re.compile(r"没有更多|已经到底|到底了|已(加载|显示)全部")
 
 
+def filters_of_reviews(pictures: str) -> tuple[tuple[str, Words], ...]:
+    """The filters that shops offer above their reviews, by name; behind its words each may show how many there are.
+
+    ``pictures``: a pattern of what a shop calls those with pictures.
+    """
+    offered = {"差评": "差评", "中评": "中评", "好评": "好评", "追评": "追评", "有图": pictures}
+    return tuple(
+        (name, re.compile(rf"^\s*{words}[\s(（]*[\d.]*[万千]?\+?[)）]?\s*$")) for name, words in offered.items()
+    )
+
+
 class ShopPageSpider(BrowserSpider):
     """Subclasses name addresses, endpoints, and the words on what a reader clicks."""
 
@@ -134,7 +145,6 @@ class ShopPageSpider(BrowserSpider):
         page, payload = heard
         trip.pages += 1
         taken = self._take(page, payload, trip, lane)
-        trip.count(taken)
         fresh = any(item not in lane.ids for item in taken.ids)
         lane.saw(page, taken)
         return fresh
@@ -241,7 +251,6 @@ class ShopPageSpider(BrowserSpider):
         trip.pages += 1
         shown = tuple(draft for draft in page.mentions if draft.kind in kinds)
         taken = self._take(replace(page, mentions=shown), payload, trip, lane)
-        trip.count(taken)
         lane.ids.update(dict.fromkeys(taken.ids))
 
     async def _to_the_end(self, visit: Visit, shelf: Shelf) -> None:
@@ -367,4 +376,4 @@ class FilteredPane(CutOff):
         await self.spider.filtered(self.url, part.name, lane, trip)
 
 
-__all__ = ["NEVER", "ShopPageSpider"]
+__all__ = ["NEVER", "ShopPageSpider", "filters_of_reviews"]

@@ -7,7 +7,7 @@ import re
 from crawlers.config import Target
 from crawlers.jd.questions import ANSWERS, QUESTIONS
 from crawlers.jd.reviews import FIRST_SCREEN, NEW_LIST
-from crawlers.shop_pages import ShopPageSpider
+from crawlers.shop_pages import ShopPageSpider, filters_of_reviews
 
 
 class JdPageSpider(ShopPageSpider):
@@ -29,16 +29,7 @@ class JdPageSpider(ShopPageSpider):
         re.compile(r"^\s*(累计|买家)评价"),
     )
     newest = re.compile(r"^\s*(最新|按?时间(排序)?)\s*$")
-    filters = tuple(
-        (name, re.compile(rf"^\s*{words}[\s(（]*[\d.]*[万千]?\+?[)）]?\s*$"))
-        for name, words in (
-            ("差评", "差评"),
-            ("中评", "中评"),
-            ("好评", "好评"),
-            ("追评", "追评"),
-            ("有图", "(有图|晒图|图/视频|有图/视频|图片)"),
-        )
-    )
+    filters = filters_of_reviews("(有图|晒图|图/视频|有图/视频|图片)")
     open_questions = (re.compile(r"^\s*(查看)?(全部)?(商品)?问答"), re.compile(r"^\s*(查看)?(全部)?(大家问|问大家)"))
     open_answers = re.compile(r"(查看|展开)?(全部|更多)\s*\d*\s*[个条]?\s*回答")
 

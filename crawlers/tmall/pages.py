@@ -6,7 +6,7 @@ import re
 
 from crawlers.config import Target
 from crawlers.payload import Payload
-from crawlers.shop_pages import ShopPageSpider
+from crawlers.shop_pages import ShopPageSpider, filters_of_reviews
 from crawlers.tmall.questions import DETAIL, QUESTIONS
 from crawlers.tmall.reviews import DETAIL_LIST, ITEM_RATES, NEW_PC
 
@@ -31,16 +31,7 @@ class TmallPageSpider(ShopPageSpider):
         re.compile(r"^\s*评价"),
     )
     newest = re.compile(r"^\s*(最新|按?时间(排序)?|时间)\s*$")
-    filters = tuple(
-        (name, re.compile(rf"^\s*{words}[\s(（]*[\d.]*[万千]?\+?[)）]?\s*$"))
-        for name, words in (
-            ("差评", "差评"),
-            ("中评", "中评"),
-            ("好评", "好评"),
-            ("追评", "追评"),
-            ("有图", "(有图|图/视频|有图/视频|图片)"),
-        )
-    )
+    filters = filters_of_reviews("(有图|图/视频|有图/视频|图片)")
     open_questions = (re.compile(r"^\s*(查看)?(全部)?(问大家|大家问)"),)
     open_answers = re.compile(r"(查看|展开)?(全部|更多)?\s*\d*\s*[个条]\s*回答|查看(全部)?回答")
 

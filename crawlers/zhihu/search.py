@@ -132,5 +132,5 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
         own = tuple(draft for draft in page.mentions if mention_id(draft) == mention_id(hit))
         if not own and not page.problems:
             raise FetchFailed("no_answer", "the page does not have what the search found")
-        trip.count(self._take(replace(page, mentions=own), payload, trip, ListPass(key=home, cap=1)))
+        self._take(replace(page, mentions=own), payload, trip, ListPass(key=home, cap=1))
         return True

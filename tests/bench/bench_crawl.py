@@ -86,7 +86,10 @@ class Bench:
             beside.write_text(json.dumps(more), encoding="utf-8")
             command.append(str(beside))
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        return Measured.model_validate_json(done.stdout.splitlines()[-1])
+        measured = Measured.model_validate_json(done.stdout.splitlines()[-1])
+        rate, spent = measured.pages / measured.seconds, 1000 * sum(measured.cpu) / measured.pages
+        CONSOLE.print(f"{kind}: {measured.pages} pages, {rate:.1f} a second, {spent:.1f} ms of CPU each")
+        return measured
 
     def in_turn(self, kinds: Sequence[str], rounds: int, asked: list[tuple[str, str]]) -> dict[str, list[Measured]]:
         """Plain HTTP, each kind once a round."""

@@ -18,7 +18,7 @@ from shengwen.demo.replica.jd_records import by_score, ordered
 from tests.crawlers.replica import Replica, running_replica
 from tests.crawlers.runs import Home, a_session
 from tests.crawlers.test_capped import TIMES, copy, more_of
-from tests.processes import KILLED, Nursery, wait_until
+from tests.processes import KILLED, wait_until
 
 PLATFORMS: tuple[Platform, ...] = ("jd", "tmall")
 OLD = ("/jd/club/", "/tmall/rate/")
@@ -34,11 +34,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("chromium"), pytest.m
 def replica() -> Iterator[Replica]:
     with running_replica() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, spider_nursery: Nursery) -> Home:
-    return Home(tmp_path / "home", spider_nursery)
 
 
 def of_target(replica: Replica, platform: Platform, target: dict[str, str]) -> list[Item]:
