@@ -74,7 +74,7 @@ def not_needed(request: BrowserRequest) -> bool:
 def browser_settings(settings: CrawlSettings, platform: Platform) -> dict[str, Any]:
     """Scrapy's settings for pages opened in the browser. Raises ConfigError when there is none."""
     here = settings.of(platform)
-    handler = "scrapy_playwright.handler.ScrapyPlaywrightDownloadHandler"
+    handler = "crawlers.handler.BrowserHandler"
     return {
         "DOWNLOAD_HANDLERS": {"http": handler, "https": handler},
         "PLAYWRIGHT_BROWSER_TYPE": "chromium",

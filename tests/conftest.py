@@ -84,6 +84,9 @@ def nursery() -> Iterator[Nursery]:
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """A browser's executable. Without one the test is skipped, except in CI, where it fails."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)  # five seconds are short beside other tests
     for name in BROWSERS:
         if found := shutil.which(name):
             return Path(found)

@@ -37,7 +37,7 @@ def login(home: Home, platform: str, resume: bool) -> None:
     which = cast(Platform, platform)
     with Rooms(home) as rooms:
         settings = rooms.settings
-        chromium = find_chromium(settings.crawl.chromium)
+        chromium = find_chromium(settings.crawl.chromium, window=True)
         if chromium is None:
             raise UserError(f"没有找到 Chromium。{INSTALL_HINT}")
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

@@ -36,7 +36,7 @@ SHARED = (
     "scrapy.crawler",
     "scrapy.core.engine",
     "scrapy.core.downloader.handlers.http11",
-    "scrapy_playwright.handler",
+    "crawlers.handler",
 )
 """What the nursery imports once. No reactor: a fork could not use it."""
 assert crawlers.ledger  # its tables are declared on Base

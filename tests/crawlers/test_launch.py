@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -97,3 +99,48 @@ def test_find_chromium_looks_where_it_is_told(tmp_path: Path, monkeypatch: pytes
     program.chmod(0o755)
     assert find_chromium() == str(program)
     assert find_chromium("/nowhere") is None
+
+
+def test_a_crawl_takes_the_browser_without_a_window_and_a_login_never_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    small, whole = tmp_path / "chromium-headless-shell", tmp_path / "chromium"
+    for program in (small, whole):
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    assert find_chromium() == str(small)
+    assert find_chromium(window=True) == find_chromium(str(small), window=True) == str(whole)
+    whole.unlink()
+    assert find_chromium(window=True) is None
+
+
+ONE_DRIVER = """
+from twisted.internet import asyncioreactor
+asyncioreactor.install()
+import asyncio
+from scrapy import Spider
+from scrapy.utils.test import get_crawler
+from crawlers.handler import BrowserHandler
+
+class Counted(BrowserHandler):
+    closed = 0
+    async def _close(self):
+        Counted.closed += 1
+
+async def both_schemes():
+    crawler = get_crawler(Spider)
+    one, other = Counted.from_crawler(crawler), Counted.from_crawler(crawler)
+    assert one is other
+    assert Counted.from_crawler(get_crawler(Spider)) is not one
+    await one.close()
+    await other.close()
+    assert Counted.closed == 1
+
+asyncio.get_event_loop_policy().get_event_loop().run_until_complete(both_schemes())
+"""
+
+
+def test_one_driver_serves_both_schemes_and_is_closed_once() -> None:
+    done = subprocess.run([sys.executable, "-c", ONE_DRIVER], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -57,9 +59,16 @@ def _version(home: Path) -> int:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port below those that the kernel gives to whoever connects: a server that was killed finds it free again.
+
+    (Linux gives 32768 to 60999. A client that asks for a dead server's port among them may even reach itself.)
+    """
+    for _ in range(200):
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise OSError("200 ports were tried and none was free")
 
 
 def unprivileged() -> dict[str, Any]:
@@ -111,6 +120,9 @@ class ServerProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Returns when the server answers; fails with the end of its log when it does not."""

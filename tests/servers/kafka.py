@@ -161,6 +161,12 @@ class KafkaServer:
         self._pids.add(self.pid)
         self.running.add(self.pid)
 
+    def bring_back(self) -> None:
+        """Start it again if it is not there or asleep."""
+        self._process.go_on()
+        if not self._process.alive():
+            self.start()
+
     def restart(self) -> None:
         """An orderly stop and a start."""
         self.running.discard(self.pid)
@@ -229,11 +235,18 @@ def quiet_sockets() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[KafkaServer]:
-    """The run's broker, started when it is first asked for. Who stops or kills it starts it again."""
+def _kafka_of_the_run() -> Iterator[KafkaServer]:
     server = KafkaServer()
     try:
         server.start()
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture
+def kafka(_kafka_of_the_run: KafkaServer) -> KafkaServer:
+    """The run's broker, started when it is first asked for. Who stops or kills it starts it again; a test that failed
+    in between takes no other one down with it."""
+    _kafka_of_the_run.bring_back()
+    return _kafka_of_the_run
