@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from alerts import spike
 from alerts.config import AlertSettings, Level
-from alerts.facts import opinions_of, parts_of
+from alerts.facts import opinions_of, parts_of, with_names
 from alerts.incidents import Case, Incidents
 from alerts.judging import Negative
 from alerts.messages import INTENTS
@@ -62,7 +62,7 @@ class Desk:
             .order_by(facts.c.safety.desc(), facts.c.reputation.desc(), by_code_point(facts.c.mention_id))
             .limit(limit)
         )
-        rows = [dict(row) for row in self._db.execute(waiting).mappings()]
+        rows = with_names(self._db, self._db.execute(waiting).mappings().all())
         if not rows:
             return Reaction()
         open_spikes = self._open_spikes()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast, get_args
 
 import orjson
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, select, update
 
 from alerts.aggregates import Delta, apply, bucket_of
 from alerts.config import AlertSettings
@@ -254,6 +254,22 @@ class FactStore:
                 )
             )
             return gone.rowcount
+
+
+def with_names(connection: Connection, facts: Sequence[RowMapping]) -> list[dict[str, Any]]:
+    """The facts with the names that others give to the same products: a question tells only its product's number."""
+    rows = table(Fact)
+    nameless = sorted({fact["product"] for fact in facts if fact["product"] and not fact["product_name"]})
+    names: dict[tuple[str, str], str] = {}
+    for start in range(0, len(nameless), _CHUNK):
+        named = select(rows.c.source, rows.c.product, rows.c.product_name).distinct()
+        some = named.where(rows.c.product.in_(nameless[start : start + _CHUNK]), rows.c.product_name.is_not(None))
+        for source, product, name in connection.execute(some):
+            names[source, product] = max(name, names.get((source, product), ""))
+    return [
+        {**fact, "product_name": fact["product_name"] or names.get((fact["source"], fact["product"]))}
+        for fact in map(dict, facts)
+    ]
 
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

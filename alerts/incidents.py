@@ -20,7 +20,7 @@ from alerts import spike
 from alerts.config import AlertSettings, Level
 from alerts.explain import explain
 from alerts.explanation import Explanation, explanation_json
-from alerts.facts import opinions_of
+from alerts.facts import opinions_of, with_names
 from alerts.judging import Finding, Negative, units
 from alerts.messages import alert_message
 from alerts.outbox import enqueue_alert
@@ -160,7 +160,7 @@ class Incidents:
             .order_by(facts.c.created_at.desc(), by_code_point(facts.c.mention_id))
             .limit(2000)
         )
-        return units([dict(row) for row in self._db.execute(chosen).mappings()])
+        return units(with_names(self._db, self._db.execute(chosen).mappings().all()))
 
     def size(self, number: int) -> int:
         """How many mentions an incident rests on."""

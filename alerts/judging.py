@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from alerts import spike
 from alerts.aggregates import PER_HOUR, bucket_end, bucket_start, first_bucket, read_hours, read_sums, scope_ids
 from alerts.config import SpikeSettings
-from alerts.facts import parts_of
+from alerts.facts import parts_of, with_names
 from alerts.scopes import EVERYTHING, ScopeKey
 from alerts.tables import Fact, Incident, IncidentScope, table
 from ingest.state import by_code_point
@@ -91,7 +91,7 @@ def recent_negatives(connection: Connection, now: datetime) -> list[dict[str, An
         .where(facts.c.any_negative.is_(True), facts.c.created_at > now - LOOK_BACK, facts.c.created_at <= now)
         .order_by(facts.c.created_at, by_code_point(facts.c.mention_id))
     )
-    return [dict(row) for row in rows.mappings()]
+    return with_names(connection, rows.mappings().all())
 
 
 def units(facts: Sequence[dict[str, Any]]) -> list[Negative]:

@@ -52,6 +52,7 @@ class Fact(Base):
     __table_args__ = (
         Index(None, "any_negative", "created_at"),
         Index(None, "pending", "mention_id"),
+        Index(None, "product"),
     )
 
     mention_id: Mapped[str] = mapped_column(String(300), primary_key=True)

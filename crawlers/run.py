@@ -388,7 +388,13 @@ class _Told(logging.Formatter):
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """Libraries are heard from warnings up: below, they log addresses with tokens in them."""
+    """Libraries are heard from warnings up: below, they log addresses with tokens in them.
+
+    Playwright leaves tasks of its own behind when a page is closed under an answer: their end is no trouble.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name == "asyncio" and type(error).__name__ == "TargetClosedError":
+        return False
     return record.levelno >= logging.WARNING or record.name.startswith(("crawlers", "ingest", "__main__"))
 
 

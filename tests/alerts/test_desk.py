@@ -34,6 +34,24 @@ def test_an_old_safety_mention_makes_a_ticket_and_wakes_nobody(room: Room) -> No
     assert ticket.level == "一级"
 
 
+def test_a_product_of_which_only_the_number_is_told_goes_by_the_name_that_others_give_it(room: Room) -> None:
+    said = mention(product="720000040001", sentiment="neutral", tags=(), intent="praise")
+    elsewhere = mention(source="tmall", product="720000040001", sentiment="neutral", tags=(), intent="praise")
+    only_a_number = mention(product="720000040001", kind="question", flags=["safety"])
+    assert said.product is not None
+    room.absorb(
+        elsewhere.model_copy(update={"product": said.product.model_copy(update={"name": "别处的东西"})}),
+        said.model_copy(update={"product": said.product.model_copy(update={"name": "卫浴小背篓 B40"})}),
+        only_a_number.model_copy(update={"product": said.product.model_copy(update={"name": None})}),
+    )
+    room.engine.react()
+    (alert,) = room.read.open_alerts()
+    assert "卫浴小背篓 B40" in alert.title
+    assert "720000040001" not in alert.title
+    (ticket,) = [one for one in room.read.tickets(now=NOW)[0] if one.key == alert.ticket]
+    assert ticket.product == "卫浴小背篓 B40"
+
+
 def test_the_second_safety_mention_of_the_same_product_joins_the_first(room: Room) -> None:
     for minutes in (50, 20):
         room.absorb(mention(at=NOW - timedelta(minutes=minutes), flags=["safety"]))
