@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from playwright._impl._errors import TargetClosedError
 
 from crawlers.chromium import find_chromium
 from crawlers.launch import run_spider
-from crawlers.run import load_job, main, one_at_a_time
+from crawlers.run import _worth_saying, load_job, main, one_at_a_time
 from ingest.errors import ConfigError
 from tests.crawlers.hostile import ShopServer, review
 from tests.crawlers.runs import Home
@@ -144,3 +146,12 @@ asyncio.get_event_loop_policy().get_event_loop().run_until_complete(both_schemes
 def test_one_driver_serves_both_schemes_and_is_closed_once() -> None:
     done = subprocess.run([sys.executable, "-c", ONE_DRIVER], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_page_closed_under_an_answer_is_no_error_in_the_log() -> None:
+    def said(name: str, error: BaseException) -> bool:
+        return _worth_saying(logging.LogRecord(name, logging.ERROR, "", 0, "a task", (), (type(error), error, None)))
+
+    assert not said("asyncio", TargetClosedError())
+    assert said("asyncio", ValueError())
+    assert said("scrapy", TargetClosedError())
