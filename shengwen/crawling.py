@@ -139,6 +139,8 @@ class CrawlSchedule:
         self._stopped: set[Platform] = set()
         self._scheduled: list[Platform] = []
         self._forced: set[Platform] = set()
+        self._asked: set[Platform] = set()
+        """Resumed, and not looked at since: a run that is just ending may swallow its start or plan over it."""
         self._no_browser = False
         self.left_out: list[str] = []
 
@@ -196,8 +198,9 @@ class CrawlSchedule:
         """A person looked at it: crawl again, now. Raises UserError for a platform that is not stopped."""
         if not self._book.resume(platform):
             raise UserError(f"{NAMES.get(platform, platform)} 没有停下，不需要恢复")
-        self._forced.update(p for p in PLATFORMS if p == platform)
-        self._at(platform, timedelta(0))
+        for known in PLATFORMS:
+            if known == platform:
+                self._at_once(known)
 
     @property
     def _crawl(self) -> CrawlSettings:
@@ -235,6 +238,11 @@ class CrawlSchedule:
                 return
             self._scheduler.modify_job(platform, next_run_time=self._rooms.clock.now() + wait)
 
+    def _at_once(self, platform: Platform) -> None:
+        self._forced.add(platform)
+        self._asked.add(platform)
+        self._at(platform, timedelta(0))
+
     def running(self) -> frozenset[Platform]:
         """Platforms being crawled right now."""
         return frozenset(self._running)
@@ -252,6 +260,7 @@ class CrawlSchedule:
     def _run(self, platform: Platform) -> None:
         from crawlers.launch import run_spider
 
+        self._asked.discard(platform)
         if not self._held_by_us():
             self._at(platform, timedelta(seconds=STAND_BY))
             return
@@ -302,8 +311,9 @@ class CrawlSchedule:
                 return
             if not stopped:
                 self._stopped.discard(platform)
-                self._forced.add(platform)
-                self._at(platform, timedelta(0))
+                self._at_once(platform)
+        for platform in list(self._asked):
+            self._at(platform, timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)

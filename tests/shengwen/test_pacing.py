@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -160,6 +162,37 @@ def test_the_schedule_gives_a_run_its_due_targets_and_goes_on_by_their_plan(
             wait_until(lambda: len(runs) == 2, what="the run that a person asked for")
             assert runs[1] == ["1", "2"]
         finally:
+            schedule.stop()
+
+
+def test_a_platform_that_is_resumed_while_its_run_is_ending_is_crawled_again_at_once(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = threading.Event()
+    runs: list[str] = []
+
+    def run_spider(platform: str, *_: object, **__: object) -> RunReport:
+        runs.append(platform)
+        if len(runs) == 1:
+            PlatformBook(rooms.engine, rooms.clock).stop("jd", "verification", "captcha")
+            ends.wait(60)
+        return RunReport(platform="jd", exit_code=0, report=None, log_tail="")
+
+    monkeypatch.setattr("crawlers.launch.run_spider", run_spider)
+    monkeypatch.setattr("shengwen.crawling.LOOK_FOR_RESUMED", 0.1)
+    home = Home(tmp_path / "home")
+    with Rooms(home, load_settings(home, crawl={"jd": {"targets": [{"sku": "1"}]}})) as rooms:
+        schedule = CrawlSchedule(rooms)
+        schedule.start()
+        try:
+            wait_until(lambda: PlatformBook(rooms.engine, rooms.clock).status("jd").needs_person, what="the stop")
+            schedule.resume("jd")
+            time.sleep(0.5)
+            assert runs == ["jd"]
+            ends.set()
+            wait_until(lambda: len(runs) == 2, what="the run that a person asked for")
+        finally:
+            ends.set()
             schedule.stop()
 
 
