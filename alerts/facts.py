@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast, get_args
@@ -258,18 +258,24 @@ class FactStore:
 
 def with_names(connection: Connection, facts: Sequence[RowMapping]) -> list[dict[str, Any]]:
     """The facts with the names that others give to the same products: a question tells only its product's number."""
-    rows = table(Fact)
-    nameless = sorted({fact["product"] for fact in facts if fact["product"] and not fact["product_name"]})
-    names: dict[tuple[str, str], str] = {}
-    for start in range(0, len(nameless), _CHUNK):
-        named = select(rows.c.source, rows.c.product, rows.c.product_name).distinct()
-        some = named.where(rows.c.product.in_(nameless[start : start + _CHUNK]), rows.c.product_name.is_not(None))
-        for source, product, name in connection.execute(some):
-            names[source, product] = max(name, names.get((source, product), ""))
+    names = names_of(connection, {f["product"] for f in facts if f["product"] and not f["product_name"]})
     return [
         {**fact, "product_name": fact["product_name"] or names.get((fact["source"], fact["product"]))}
         for fact in map(dict, facts)
     ]
+
+
+def names_of(connection: Connection, products: Collection[str]) -> dict[tuple[str, str], str]:
+    """(source, product) -> what mentions call it, for products of which any mention tells a name."""
+    rows = table(Fact)
+    names: dict[tuple[str, str], str] = {}
+    wanted = sorted(products)
+    for start in range(0, len(wanted), _CHUNK):
+        named = select(rows.c.source, rows.c.product, rows.c.product_name).distinct()
+        some = named.where(rows.c.product.in_(wanted[start : start + _CHUNK]), rows.c.product_name.is_not(None))
+        for source, product, name in connection.execute(some):
+            names[source, product] = max(name, names.get((source, product), ""))
+    return names
 
 
 def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

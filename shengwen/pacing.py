@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from alerts.config import AlertSettings, Span
+from alerts.facts import names_of
 from crawlers.budgets import pages_today
 from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, Heat, HeatBook
@@ -18,6 +19,7 @@ from ingest.clock import BEIJING
 
 TOGETHER: Final = 0.1
 """A target that is due within this share of the shortest interval is read along with those that are due now."""
+_LONG_NAME: Final = 40
 LONGER: Final = 6.0
 """Where only ``schedule.crawl_every`` is set, cold targets are looked at this many times less often."""
 
@@ -94,7 +96,20 @@ def _pages(
     if not waiting:
         return Plan(False, (), now, "没有采集目标")
     first, target = min(waiting, key=lambda pair: pair[0].next_at)
-    return Plan(False, (), first.next_at, f"{target.keyword or target.key}，{_pace(first)}")
+    return Plan(False, (), first.next_at, f"{_called(target, engine, platform)}，{_pace(first)}")
+
+
+def _called(target: Target, engine: Engine, platform: Platform) -> str:
+    """What a reader knows a target by: its keyword, its product's name where a mention told it, else its number."""
+    if target.keyword:
+        return target.keyword
+    product = target.sku or target.item_id
+    if product:
+        with engine.connect() as connection:
+            name = names_of(connection, [product]).get((platform, product))
+        if name:
+            return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}…"
+    return target.key
 
 
 def _pace(heat: Heat) -> str:

@@ -10,9 +10,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from alerts.config import AlertSettings, Span
+from alerts.facts import fact_of
+from alerts.tables import Fact, table
 from crawlers.book import PlatformBook
 from crawlers.config import CrawlSettings
 from crawlers.heat import OFFICIAL, Heat, HeatBook, looked
@@ -25,6 +27,7 @@ from shengwen.home import Home
 from shengwen.pacing import paced, patient, plan
 from shengwen.rooms import Rooms
 from shengwen.settings import load_settings
+from tests.alerts.helpers import mention
 from tests.processes import wait_until
 
 NOON = datetime(2026, 11, 3, 4, tzinfo=UTC)
@@ -59,6 +62,14 @@ def test_only_due_targets_go_and_those_that_nearly_are(engine: Engine) -> None:
     assert found.why == "sku=2，每小时约 2.0 条新的，每 60 分钟看一次"
     forced = plan(settings("2", "3"), engine, "jd", NOON, forced=True)
     assert (forced.go, [target.sku for target in forced.due]) == (True, ["2", "3"])
+
+
+def test_a_product_is_called_by_the_name_that_its_mentions_tell(engine: Engine) -> None:
+    HeatBook(engine, "jd").keep("sku=2", Heat(2.0, NOON - HOUR, 3600, NOON + HOUR))
+    said = mention(source="jd", product="2", at=NOON - HOUR)
+    with engine.begin() as connection:
+        connection.execute(insert(table(Fact)).values(**fact_of(said, None, AlertSettings())))
+    assert plan(settings("2"), engine, "jd", NOON).why == "2 暖气片，每小时约 2.0 条新的，每 60 分钟看一次"
 
 
 def test_nothing_goes_in_quiet_hours_or_when_the_days_pages_are_spent(engine: Engine) -> None:
