@@ -16,7 +16,7 @@ from tests.servers.kafka import KafkaServer
 
 
 class TestKafkaLog(LogSuite):
-    patience = 30.0
+    patience = 90.0
     settle = 0.8
     large = 1024 * 1024
     poll_bytes = POLL_BYTES

@@ -152,8 +152,8 @@ def test_a_broker_that_is_not_there_is_unavailable_soon_and_leaves_nothing_behin
                 log.consumer(TOPIC, "g")
             with pytest.raises(Unavailable):
                 log.end_offsets(TOPIC)
-        assert time.monotonic() - started < 40
-        deadline = time.monotonic() + 5
+        assert time.monotonic() - started < 120
+        deadline = time.monotonic() + 30
         while threading.active_count() > before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert threading.active_count() == before
