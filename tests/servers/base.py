@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
@@ -14,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 
+PORTS: Final = range(12_000, 32_000)
 NOT_PROVED: dict[str, str] = {}
 """Server -> why nothing was proved on it in this run; told in the summary (``tests/conftest.py``)."""
 
@@ -62,13 +63,20 @@ def free_port() -> int:
     """A port below those that the kernel gives to whoever connects: a server that was killed finds it free again.
 
     (Linux gives 32768 to 60999. A client that asks for a dead server's port among them may even reach itself.)
+    Every caller on the machine takes the next one: two suites side by side never choose the same.
     """
-    for _ in range(200):
-        port = random.randrange(12_000, 32_000)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise OSError("200 ports were tried and none was free")
+    with (Path(tempfile.gettempdir()) / f"shengwen-test-port-{os.getuid()}").open("a+") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        turn.seek(0)
+        port = int(turn.read() or PORTS.start)
+        for _ in PORTS:
+            port = port + 1 if port + 1 in PORTS else PORTS.start
+            with socket.socket() as sock, contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                turn.truncate(0)
+                turn.write(str(port))
+                return port
+    raise OSError(f"no port from {PORTS.start} to {PORTS.stop} is free")
 
 
 def unprivileged() -> dict[str, Any]:
