@@ -202,7 +202,7 @@ def test_two_that_produce_while_the_broker_is_killed_are_both_told_to_come_again
 def test_members_that_come_and_go_lose_nothing_and_never_commit_for_each_other(settings: KafkaSettings) -> None:
     chance = random.Random(7)
     seen = Seen()
-    end = time.monotonic() + 9
+    enough, over = threading.Event(), time.monotonic() + 9
 
     def slow(batch: Sequence[Record], reject: Reject) -> None:
         time.sleep(0.05)
@@ -212,7 +212,7 @@ def test_members_that_come_and_go_lose_nothing_and_never_commit_for_each_other(s
 
     def member(first: float) -> None:
         time.sleep(first)
-        while time.monotonic() < end:
+        while not enough.is_set():
             with KafkaLog(settings) as log, Running(log, slow, PATIENT) as running:
                 time.sleep(chance.uniform(0.8, 2.5))
             if running.error is not None:
@@ -223,19 +223,21 @@ def test_members_that_come_and_go_lose_nothing_and_never_commit_for_each_other(s
         members = [threading.Thread(target=member, args=(first,)) for first in (0.0, 0.7, 1.5)]
         for thread in members:
             thread.start()
-        while time.monotonic() < end:
-            for part, offset in log.committed(TOPIC, "work").items():
-                assert offset >= committed[part], "a member committed for another one"
-                committed[part] = offset
-            time.sleep(0.02)
-        for thread in members:
-            thread.join()
+        try:
+            while time.monotonic() < over or len(flow.acknowledged) <= 500:
+                for part, offset in log.committed(TOPIC, "work").items():
+                    assert offset >= committed[part], "a member committed for another one"
+                    committed[part] = offset
+                time.sleep(0.02)
+        finally:
+            enough.set()
+            for thread in members:
+                thread.join()
     with KafkaLog(settings) as log, Running(log, seen.work, PATIENT):
         wait_until(lambda: settled(log), 30, what="the rest")
     assert failed == []
     seen.show("three members that come and go")
     assert set(seen.times) == set(flow.acknowledged)
-    assert len(flow.acknowledged) > 500
     assert sum(committed.values()) > 0
 
 
@@ -247,7 +249,7 @@ def resident() -> int:
 def test_work_that_takes_longer_than_the_poll_interval_keeps_its_partitions_and_reads_nothing_ahead(
     kafka: KafkaServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = kafka.settings(session_timeout=1.5, max_poll_interval=2.0, compression="none")
+    settings = kafka.settings(session_timeout=4.0, max_poll_interval=4.0, compression="none")
     with KafkaLog(settings, check=False) as log:
         log.create_topics()
         body = os.urandom(250_000)
@@ -259,7 +261,7 @@ def test_work_that_takes_longer_than_the_poll_interval_keeps_its_partitions_and_
         def sleepy(batch: Sequence[Record], reject: Reject) -> None:
             if not sizes:
                 sizes.append(resident())
-                time.sleep(3 * settings.max_poll_interval)
+                time.sleep(2.5 * settings.max_poll_interval)
             sizes.append(resident())
             seen.update(int(record.key[1:]) for record in batch)
 
@@ -301,11 +303,11 @@ def test_a_stage_whose_partitions_are_taken_while_it_works_goes_on_and_commits_w
 
     def held_up(batch: Sequence[Record], reject: Reject) -> None:
         working.set()
-        assert release.wait(30)
+        assert release.wait(120)
         seen.work(batch, reject)
 
     with Running(log, held_up, StagePolicy(batch_size=90)) as running:
-        assert working.wait(20)
+        assert working.wait(60)
         with log.consumer(TOPIC, "work") as other:
             wait_until(lambda: other.poll(1, 0.3) and other.assigned, 20, what="the other one's share")
             taken = other.assigned
