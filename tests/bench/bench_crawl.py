@@ -21,7 +21,6 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -53,8 +52,8 @@ ROUND_WORDS: Final = 2
 class Bench:
     """The site, and a folder for the homes of runs."""
 
-    def __init__(self, base_url: str, size: dict[str, Any], folder: Path) -> None:
-        self.base_url, self.size, self.folder = base_url, size, folder
+    def __init__(self, base_url: str, size: dict[str, Any], folder: Path, chromium: str | None) -> None:
+        self.base_url, self.size, self.folder, self.chromium = base_url, size, folder, chromium
         self._made = 0
 
     def job(self, platform: Platform, targets: Sequence[dict[str, str]]) -> Path:
@@ -69,7 +68,7 @@ class Bench:
         settings |= dict.fromkeys((name for name in PlatformSettings.model_fields if name.startswith(BUDGETS)), 100_000)
         settings["questions"] = False
         job = Job(
-            crawl=CrawlSettings.model_validate({platform: settings}),
+            crawl=CrawlSettings.model_validate({platform: settings, "chromium": self.chromium}),
             log_path=home / "log.db",
             state_url=f"sqlite:///{home / 'state.db'}",
             secret_path=home / "secret.key",
@@ -115,10 +114,11 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--browser-rounds", type=int, default=3)
     arguments.add_argument("--visits", type=int, default=500)
+    arguments.add_argument("--chromium", help="the browser; without it the one that a crawl would take")
     chosen = arguments.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder, running_site() as (base_url, size):
-        bench = Bench(base_url, size, Path(folder))
+        bench = Bench(base_url, size, Path(folder), chosen.chromium)
         if chosen.rounds:
             http_runs(bench, chosen.rounds)
         if chosen.browser_rounds:
@@ -294,17 +294,17 @@ def _memory_table(title: str, runs: dict[str, Measured]) -> Table:
     table.add_section()
     cells = ["MB per 100 pages, from page 100 on"]
     for run in runs.values():
-        cells += [f"{slope(run, part):+.2f}" for part in (1, 2)]
+        cells += [slope(run, part) for part in (1, 2)]
     table.add_row(*cells)
     return table
 
 
-def slope(run: Measured, part: int) -> float:
+def slope(run: Measured, part: int) -> str:
     """Growth by least squares, in MB per 100 pages; the first pages warm up what is kept for ever."""
     points = [(sample[0], sample[part]) for sample in run.memory if sample[0] >= 100]
-    with suppress(statistics.StatisticsError):
-        return statistics.linear_regression(*zip(*points, strict=True)).slope * 100
-    return float("nan")
+    if len(points) < 2:
+        return "too few pages"
+    return f"{statistics.linear_regression(*zip(*points, strict=True)).slope * 100:+.2f}"
 
 
 if __name__ == "__main__":

@@ -74,7 +74,6 @@ def test_it_learns_from_corrections(classifier: TransformerClassifier, taught: t
     home, report = taught
     assert report.promoted
     assert report.path is not None
-    print(f"a refit took {report.seconds:.0f} s")  # half a minute on two idle cores; the goal is one
     for group in ("examples", "corrections"):
         before, after = (
             [score for name, score in scores.items() if name.startswith(group)]
