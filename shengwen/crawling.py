@@ -240,7 +240,8 @@ class CrawlSchedule:
 
     def _at_once(self, platform: Platform) -> None:
         self._forced.add(platform)
-        self._asked.add(platform)
+        if platform in self._scheduled:
+            self._asked.add(platform)
         self._at(platform, timedelta(0))
 
     def running(self) -> frozenset[Platform]:
