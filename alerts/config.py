@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ingest.analysis import Intent
+from ingest.complaints import first_complaint
 from ingest.errors import ConfigError
 
 Level = Literal["一级", "二级", "三级"]
@@ -249,18 +250,6 @@ class AlertSettings(_Settings):
         return f"{self.base_url.rstrip('/')}/{path}" if self.base_url else path
 
 
-_CHINESE = {
-    "missing": "没有填写",
-    "extra_forbidden": "没有这个设置项",
-    "literal_error": "不是可选的值",
-    "string_pattern_mismatch": "格式不对",
-    "greater_than": "太小",
-    "greater_than_equal": "太小",
-    "less_than": "太大",
-    "less_than_equal": "太大",
-}
-
-
 def load_settings(data: Mapping[str, Any]) -> AlertSettings:
     """Settings from a parsed file's ``alerts`` part.
 
@@ -269,10 +258,5 @@ def load_settings(data: Mapping[str, Any]) -> AlertSettings:
     try:
         return AlertSettings.model_validate(dict(data))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "value_error":
-            message = first["msg"].removeprefix("Value error, ")
-        else:
-            message = _CHINESE.get(first["type"], "类型或取值不对")
-        raise ConfigError(f"告警设置 alerts{'.' + where if where else ''}：{message}") from None
+        where, said = first_complaint(error)
+        raise ConfigError(f"告警设置 alerts{'.' + where if where else ''}：{said}") from None

@@ -44,7 +44,8 @@ _IN_BROWSER: Final = (
     "不登录的普通请求读不到时，可改在浏览器里读商品页：由人运行 shengwen login {source} 登录一次，"
     "以后会像读者一样打开页面、翻看评价"
 )
-_CHINESE: Final = re.compile("[\u4e00-\u9fff]")
+_OFFICIAL: Final = re.compile(r"[^:：（]*开放平台[（：]")
+"""How the refusals of official APIs begin: with the API's name. A parser's word begins with its endpoint's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ class Stop:
 
     @property
     def _says_what_to_do(self) -> bool:
-        """An official API's refusals are explained, with advice; a parser's word is English and for logs."""
-        return _CHINESE.search(self.reason) is not None
+        """An official API's refusals are explained, with advice; a parser only says what it met."""
+        return _OFFICIAL.match(self.reason) is not None
 
 
 Standing = Callable[[Connection], Sequence[Stop]]

@@ -58,16 +58,16 @@ def load_weights(folder: Path | None = None) -> Weights:
         manifest = json.loads(place.joinpath(MANIFEST).read_bytes())
         data = place.joinpath(WEIGHTS).read_bytes()
     except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read the weights in {place}: {error}") from error
+        raise ModelError(f"读不出 {place} 里的权重：{error}") from error
     if not isinstance(manifest, dict) or manifest.get("sha256") != hashlib.sha256(data).hexdigest():
-        raise ModelError(f"{WEIGHTS} in {place} is not the file that {MANIFEST} lists: corrupted or swapped")
+        raise ModelError(f"{place} 里的 {WEIGHTS} 不是 {MANIFEST} 登记的那个文件：已损坏或被替换")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return _checked(str(manifest["name"]), {key: arrays[key] for key in arrays.files})
     except ModelError:
         raise
     except Exception as error:  # a zip, npy or key error of any kind: the listed file is unusable
-        raise ModelError(f"{WEIGHTS} in {place} cannot be used: {error}") from error
+        raise ModelError(f"{place} 里的 {WEIGHTS} 不能用：{error}") from error
 
 
 def save_weights(weights: Weights, folder: Path, **notes: Any) -> None:
@@ -94,10 +94,10 @@ def _checked(name: str, arrays: dict[str, NDArray[Any]]) -> Weights:
     size = 1 << BITS
     for key, kind in (("scale", np.uint8), ("polar", np.int16), ("neutral", np.int16)):
         if arrays[key].shape != (size,) or arrays[key].dtype != kind:
-            raise ModelError(f"{key} of the weights has the wrong shape or type")
+            raise ModelError(f"权重里的 {key} 形状或类型不对")
     for key in ("clause_head", "text_head"):
         if arrays[key].ndim != 2 or len(arrays[key]) != len(LABELS) or not np.isfinite(arrays[key]).all():
-            raise ModelError(f"{key} of the weights has the wrong shape or holds no numbers")
+            raise ModelError(f"权重里的 {key} 形状不对，或有不是数的值")
     polar_step, neutral_step = (float(step) for step in arrays["steps"])
     polar_bias, neutral_bias = (float(bias) for bias in arrays["biases"])
     return Weights(

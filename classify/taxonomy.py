@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ingest.complaints import first_complaint
 from ingest.errors import ConfigError
 
 _MAX_BYTES = 4_000_000
@@ -196,7 +197,7 @@ def _complaint(error: ValidationError, data: dict[str, Any]) -> str:
         "literal_error": "只能写 negative、neutral 或 positive",
         "model_type": "写法不对",
         "model_attributes_type": "写法不对",
-    }.get(first["type"], first["msg"])
+    }.get(first["type"]) or first_complaint(error).said
     return f"{named}的 {field} {what}" if named and field else f"{named or field} {what}"
 
 

@@ -27,7 +27,7 @@ from scrapy.http import Response
 from crawlers.address import stored_url, told
 from crawlers.audited import META, Asked
 from crawlers.config import Platform, PlatformSettings, Target
-from crawlers.errors import BudgetSpent, FetchFailed, PlatformStopped, RobotsRefused, SourceDown
+from crawlers.errors import LEFT, BudgetSpent, FetchFailed, PlatformStopped, RobotsRefused, SourceDown
 from crawlers.heat import DEFAULT_BOUNDS, looked
 from crawlers.hours import quiet_spans, quiet_until
 from crawlers.kit import Kit
@@ -124,7 +124,7 @@ class PlatformSpider(Spider):
                     self.kit.book.logged_in(self.platform, self.session.logged_in_at)
                 await self._one(target, trip)
         except asyncio.CancelledError:
-            self._end(trips, "partial", "ok", self._ended_early or "cancelled")
+            self._end(trips, "partial", "ok", self._ended_early or LEFT)
         except PlatformStopped as stopped:
             logged_in = self.session is not None
             self.kit.book.stop(self.platform, stopped.signal, stopped.reason, logged_in=logged_in)
@@ -174,7 +174,7 @@ class PlatformSpider(Spider):
             self.coverage = [trip.coverage(self.platform) for trip in trips]
             if not self.coverage:
                 trip = Trip(Target(), self.kit.clock)
-                trip.end(outcome.status, signal=outcome.signal, reason=outcome.reason or "no targets")
+                trip.end(outcome.status, signal=outcome.signal, reason=outcome.reason or "没有要采集的目标")
                 self.coverage = [trip.coverage(self.platform)]
             if outcome.status == "complete":
                 self._judge(outcome)
@@ -311,13 +311,13 @@ class PlatformSpider(Spider):
         """Take one page out of the budgets, before requesting it. Raises BudgetSpent, also in quiet hours."""
         here = self.here
         if (until := self._quiet_until()) is not None:
-            raise BudgetSpent(f"quiet_hours: until {until.astimezone(BEIJING):%H:%M} Beijing time")
+            raise BudgetSpent(f"quiet_hours：安静时段，到北京时间 {until.astimezone(BEIJING):%H:%M} 为止")
         if self._pages >= here.pages_per_run:
-            raise BudgetSpent(f"pages_per_run: {here.pages_per_run} pages read")
+            raise BudgetSpent(f"pages_per_run：这一次已读 {here.pages_per_run} 页")
         if not self.kit.ledger.budgets.spend(here.requests_per_hour, here.pages_per_day):
             if self.kit.ledger.budgets.pages_today() >= here.pages_per_day:
-                raise BudgetSpent(f"pages_per_day: {here.pages_per_day} pages read today")
-            raise BudgetSpent(f"requests_per_hour: {here.requests_per_hour} requests made")
+                raise BudgetSpent(f"pages_per_day：今天已读 {here.pages_per_day} 页")
+            raise BudgetSpent(f"requests_per_hour：一小时内已请求 {here.requests_per_hour} 次")
         self._pages += 1
 
     def _quiet_until(self) -> datetime | None:
@@ -339,12 +339,12 @@ class PlatformSpider(Spider):
         asked: Asked = request.meta.setdefault(META, Asked())
         engine = self.crawler.engine
         if engine is None:
-            raise SourceDown("the engine is closed")
+            raise SourceDown("采集程序正在退出")
         try:
             response = await engine.download_async(request)
         except IgnoreRequest as error:
             if "robots.txt" in str(error):
-                raise RobotsRefused(f"robots.txt forbids {stored_url(request.url)}") from error
+                raise RobotsRefused(f"robots.txt 不允许读 {stored_url(request.url)}") from error
             raise self._failed("too_large", error, request, asked) from error
         except DownloadCancelledError as error:  # Scrapy cancels what outgrows DOWNLOAD_MAXSIZE, and nothing else
             raise self._failed("too_large", error, request, asked) from error
@@ -375,5 +375,5 @@ class PlatformSpider(Spider):
         message = told(message)[:200]
         logger.warning("%s: fetch failed (%s): %s", self.platform, kind, message)
         if self._failures >= FAILURES_IN_ROW:
-            return SourceDown(f"{self._failures} fetches in a row failed, last: {kind}")
+            return SourceDown(f"连续 {self._failures} 次没有取到，最后一次：{kind}")
         return FetchFailed(kind, message)

@@ -100,7 +100,7 @@ class Visit:
     @property
     def page(self) -> Page:
         if self._page is None:
-            raise FetchFailed("no_page", "the page is not open")
+            raise FetchFailed("no_page", "页面没有打开")
         return self._page
 
     def hear(self, response: BrowserResponse) -> None:
@@ -126,12 +126,12 @@ class Visit:
         try:
             async with asyncio.timeout(spider.here.timeout):
                 if int(response.headers.get("content-length", "0")) > spider.here.max_bytes:
-                    raise FetchFailed("too_large", f"more than {spider.here.max_bytes} bytes")
+                    raise FetchFailed("too_large", f"超过 {spider.here.max_bytes} 字节（max_bytes）")
                 headers, body = await _both(response.all_headers(), response.body())
                 if len(body) > spider.here.max_bytes:
-                    raise FetchFailed("too_large", f"more than {spider.here.max_bytes} bytes")
+                    raise FetchFailed("too_large", f"超过 {spider.here.max_bytes} 字节（max_bytes）")
                 if not body and int(headers.get("content-length", "0")):
-                    raise ValueError("the answer broke off")
+                    raise ValueError("答复中断了")
         except asyncio.CancelledError:
             spider.kit.audit.failed(first.method, spider.here.real(url), "cancelled")
             raise
@@ -189,7 +189,7 @@ class Visit:
         payload, is_document = answer
         fault = self._spider.fault_of(payload)
         if fault is not None:
-            raise self._spider.failed(fault, f"{stored_url(payload.url)} answered HTTP {payload.status}")
+            raise self._spider.failed(fault, f"{stored_url(payload.url)} 答复 HTTP {payload.status}")
         if not is_document or self._spider.document(payload):
             self._take(payload)
 
@@ -353,7 +353,7 @@ class BrowserSpider(PlatformSpider):
             url=None, status=302, headers={"location": real}, body=b"", captured_at=self.kit.clock.now(), final_url=real
         )
         signal = self.parsed(led).signal
-        raise PlatformStopped(signal, f"the browser was led to {parts.hostname}{parts.path}")
+        raise PlatformStopped(signal, f"浏览器被带到了 {parts.hostname}{parts.path}")
 
     async def _renew(self) -> None:
         """Close the old context when its pages are used up, keeping its session."""

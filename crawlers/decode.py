@@ -53,7 +53,7 @@ class Decoded:
 def decode(body: bytes, headers: Mapping[str, str] | None = None) -> Decoded:
     """Read an answer's body. Raises PayloadError when it is too large, too deep or broken JSON."""
     if len(body) > MAX_BODY:
-        raise PayloadError(f"{len(body)} bytes are more than the {MAX_BODY} that are read", field="body")
+        raise PayloadError(f"{len(body)} 字节，超过最多读的 {MAX_BODY} 字节", field="body")
     text, charset, replaced = decode_text(body, (headers or {}).get("content-type", ""))
     form, value, state = _read(text)
     return Decoded(form, value, text, charset, replaced, state)
@@ -217,7 +217,7 @@ def _read_stream(body: str) -> list[object]:
             break
         at = end
     if at < len(body) and not values:
-        raise PayloadError("neither JSON nor a stream of JSON", field="body")
+        raise PayloadError("不是 JSON，也不是一串 JSON", field="body")
     return values
 
 
@@ -235,17 +235,17 @@ def _end_of_value(text: str, start: int) -> int:
         if first in "{[":
             depth += 1
             if depth > MAX_DEPTH:
-                raise PayloadError(f"nested deeper than {MAX_DEPTH} levels", field="body")
+                raise PayloadError(f"嵌套超过 {MAX_DEPTH} 层", field="body")
         else:
             depth -= 1
             if depth <= 0:
                 return token.end()
-    raise PayloadError("JSON that never ends (a cut body)", field="body")
+    raise PayloadError("JSON 没有结尾（答复被截断）", field="body")
 
 
 def _load_at(text: str, start: int) -> object:
     if text[start : start + 1] not in ("{", "["):
-        raise PayloadError("a state that is no JSON object", field="body")
+        raise PayloadError("页面内嵌的数据不是 JSON 对象", field="body")
     whole = _whole(text, start)
     return _load(text[start : _end_of_value(text, start)]) if whole is None else whole[0]
 
@@ -275,11 +275,11 @@ def _load(text: str) -> object:
         return _DECODER.decode(text)
     except ValueError as error:
         if "undefined" not in text and "void 0" not in text:
-            raise PayloadError(f"broken JSON at character {getattr(error, 'pos', None)}", field="body") from error
+            raise PayloadError(f"JSON 在第 {getattr(error, 'pos', None)} 个字符处损坏", field="body") from error
     try:
         return _DECODER.decode(_UNDEFINED.sub(lambda m: m[1] or "null", text))
     except ValueError as error:
-        raise PayloadError(f"broken JSON at character {getattr(error, 'pos', None)}", field="body") from error
+        raise PayloadError(f"JSON 在第 {getattr(error, 'pos', None)} 个字符处损坏", field="body") from error
 
 
 def _integer(digits: str) -> int | float:

@@ -37,7 +37,7 @@ _NESTED: Final = ("body", "data", "360buy_param_json", "params")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An answer that is no data: the signal and, in English, why."""
+    """An answer that is no data: the signal and, in Chinese, why."""
 
     signal: Signal
     reason: str
@@ -109,8 +109,8 @@ class Platform:
     outside: Callable[[Payload], Stop | None]
     inside: Callable[[Decoded, Reader], Stop | None]
     statuses: Mapping[int, Stop] = field(default_factory=dict)
-    nothing: Stop = Stop("unknown", "an empty body")
-    page: Stop = Stop("unknown", "a page without data in it")
+    nothing: Stop = Stop("unknown", "答复为空")
+    page: Stop = Stop("unknown", "页面里没有数据")
     merge: Callable[[list[object]], object] = _same
     """Makes one body of a stream's pieces."""
 
@@ -182,7 +182,7 @@ class Harvest:
         counts: Mapping[str, int] | None = None,
         stats: Mapping[str, float | bool] | None = None,
         tags: Mapping[str, int] | None = None,
-        nothing: Stop = Stop("empty", "the platform says there are none"),
+        nothing: Stop = Stop("empty", "平台说没有"),
     ) -> Page:
         """The page: ok with records, ``nothing`` without; unknown when there were records and all of them broke.
 
@@ -190,7 +190,7 @@ class Harvest:
         """
         outcome = Stop("ok", "") if self.drafts or (more is not None and nothing.signal == "empty") else nothing
         if self.problems and not self.drafts:
-            outcome = Stop("unknown", f"no record could be read; first: {self.problems[0].path}")
+            outcome = Stop("unknown", f"一条记录也读不出来，第一处：{self.problems[0].path}")
         return Page(
             endpoint=endpoint,
             signal=outcome.signal,

@@ -1,13 +1,18 @@
 """What ends a page, a target or a run: the spiders' branches of the tree in :mod:`ingest.errors`.
 
-Their messages become reasons that are stored and shown, so the addresses in them carry no token.
+Their messages become reasons that are stored and shown: they are in Chinese, and the addresses in them carry no token.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from crawlers.address import told
 from crawlers.payload import Page
 from ingest.errors import Permanent, Retryable, Unavailable
+
+LEFT: Final = "被要求停下，下一次接着采"
+"""Why a run that somebody ended early is not whole."""
 
 
 class PlatformStopped(Permanent):

@@ -58,7 +58,7 @@ class _Seen:
             dead=self.dead,
             pages=self.pages,
             status="partial" if self.walls else "complete",
-            reason="; ".join(f"{count} answers said {signal}" for signal, count in sorted(self.walls.items())),
+            reason="；".join(f"{count} 条答复是 {signal}" for signal, count in sorted(self.walls.items())),
             started_at=self.started,
             finished_at=clock.now(),
             fill=self.fill.fills(),

@@ -34,7 +34,7 @@ class HttpSpider(PlatformSpider):
             payload = await self._fetch(url, referer, again=True)
             fault = self.fault_of(payload)
         if fault is not None:
-            raise self.failed(fault, f"{stored_url(payload.url)} answered HTTP {payload.status}")
+            raise self.failed(fault, f"{stored_url(payload.url)} 答复 HTTP {payload.status}")
         return payload
 
     async def _fetch(self, url: str, referer: str | None, *, again: bool = False) -> Payload:
@@ -97,7 +97,7 @@ class HttpSpider(PlatformSpider):
                 if resumption is not None:
                     resumption.stay()
                 lane.skip()
-                trip.notes.append(f"{lane.key}: page {number} could not be fetched ({error.kind})")
+                trip.notes.append(f"{lane.key}：第 {number} 页没有取到（{error.kind}）")
                 url = with_params(url, {numbered: str(int(number) + 1)})
                 continue
             except (BudgetSpent, asyncio.CancelledError):

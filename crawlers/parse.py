@@ -66,7 +66,7 @@ def parse(platform: str, payload: Payload) -> Page:
         return _parse(known, payload)
     except Exception as error:  # the promise above: a fault of ours must not take a spider or an import down
         logger.exception("parser fault on a %s payload, sha256 %s", platform, payload.sha256)
-        return Page(endpoint="unknown", signal="unknown", reason=f"parser fault: {type(error).__name__}")
+        return Page(endpoint="unknown", signal="unknown", reason=f"解析程序出错：{type(error).__name__}")
 
 
 def walled(platform: str, payload: Payload) -> bool:
@@ -153,7 +153,7 @@ def _levels(platform: Platform, decoded: Decoded) -> Iterator[Reader]:
 def _refusal_by_status(platform: Platform, payload: Payload) -> Stop | None:
     status = payload.status
     if status < 400:
-        return Stop("unknown", f"HTTP {status}, a redirect that was not followed") if 300 <= status < 400 else None
+        return Stop("unknown", f"HTTP {status}，没有跟随的跳转") if 300 <= status < 400 else None
     known = platform.statuses.get(status) or _STATUSES.get(status)
     return known or Stop("unknown", f"HTTP {status}")
 
@@ -164,8 +164,8 @@ def _no_data(platform: Platform, decoded: Decoded, addressed: Endpoint | None) -
     if decoded.form == "html" and not decoded.state:
         return platform.page
     if addressed is not None:
-        return Stop(addressed.misfit, "the body lacks the root key of this endpoint")
-    return Stop("unknown", "a body of no known shape")
+        return Stop(addressed.misfit, "答复里缺少这个接口的根字段")
+    return Stop("unknown", "认不出答复的结构")
 
 
 def _stopped(endpoint: str, stop: Stop) -> Page:

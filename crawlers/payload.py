@@ -79,7 +79,7 @@ class Page:
     ``all_default_good``), ``tags`` how many reviews it files under words of its own. ``missing`` names what this
     endpoint promises and the answer has not (``data.has_more``, ``comments[].content``): the records stand, but the
     shape changed. ``problems`` are the first records that could not be read, ``more_problems`` counts the others.
-    ``reason`` explains any signal but ok, in English.
+    ``reason`` explains any signal but ok, in Chinese.
     """
 
     endpoint: str

@@ -245,7 +245,7 @@ class Pipeline:
     def _give_up(self, dead: Mapping[str, Poison], payload: Payload, context: Mapping[str, str]) -> NoReturn:
         self._park(dead, payload, context)
         self.flush()
-        raise DeadLetterLimit(f"{self._platform}: {self._dead_in_row} unreadable records in a row")
+        raise DeadLetterLimit(f"{self._platform}：连续 {self._dead_in_row} 条记录读不出来")
 
 
 def _where(error: Poison) -> bytes:

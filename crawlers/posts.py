@@ -88,7 +88,7 @@ class PostsSpider(SearchSpider):
                     lane.ended = "end"
                     return
                 if thread.post is None:
-                    raise FetchFailed("no_answer", "the page loaded no post")
+                    raise FetchFailed("no_answer", "页面没有加载出内容")
                 trip.expected += 1
                 if lane.pages == 0 and not thread.post.replies:
                     lane.ended = "end"
@@ -174,13 +174,13 @@ class PostsSpider(SearchSpider):
             try:
                 if await visit.more(lambda: visit.click(button), lambda: thread.unfolded):  # noqa: B023 - awaited here
                     continue
-                broken = FetchFailed("stalled", f"{thread.lane.key}: some replies did not unfold")
+                broken = FetchFailed("stalled", f"{thread.lane.key}：有的回复没有展开")
             except FetchFailed as error:
                 broken = error
             failures += 1
             dead += await buttons.count() == there  # else it went away by itself
         else:
-            trip.notes.append(f"{thread.lane.key}: more replies than the page cap allows")
+            trip.notes.append(f"{thread.lane.key}：回复多于页数上限")
         if broken is not None:
             raise broken
         # The page may have drawn an answer, and taken its button away, before that answer is heard here.

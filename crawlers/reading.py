@@ -16,7 +16,8 @@ from crawlers.values import Count, Moment, read_count, read_moment
 from ingest.errors import PayloadError
 
 _ID: Final = re.compile(r"[\w@/=+.:~-]{1,160}", re.ASCII)
-_LOST_DIGITS: Final = re.compile(r"\d+\.\d+|\d+(?:\.\d+)?[eE]\+?\d+")
+LOST_DIGITS: Final = "编号成了小数，已经丢了位数"
+_AS_FLOAT: Final = re.compile(r"\d+\.\d+|\d+(?:\.\d+)?[eE]\+?\d+")
 
 
 class Reader:
@@ -105,7 +106,7 @@ class Reader:
     def record(self) -> Self:
         """This reader, if it stands on an object. Raises PayloadError."""
         if not isinstance(self.value, dict):
-            raise PayloadError(f"an object is expected, not {_kind(self.value)}", field=self.path or "body")
+            raise PayloadError(f"应为对象，却是{_kind(self.value)}", field=self.path or "body")
         return self
 
     def id(self, *names: str) -> str:
@@ -113,14 +114,14 @@ class Reader:
         node = self.first(*names)
         value = node.value
         if value is None or value == "":
-            raise PayloadError("the id is missing", field=node.path)
+            raise PayloadError("缺少编号", field=node.path)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return str(value)
-        if isinstance(value, float) or (isinstance(value, str) and _LOST_DIGITS.fullmatch(value.strip())):
-            raise PayloadError("the id came as a float and has lost digits", field=node.path)
+        if isinstance(value, float) or (isinstance(value, str) and _AS_FLOAT.fullmatch(value.strip())):
+            raise PayloadError(LOST_DIGITS, field=node.path)
         if isinstance(value, str) and _ID.fullmatch(value.strip()):
             return value.strip()
-        raise PayloadError(f"no id but {_kind(value)}", field=node.path)
+        raise PayloadError(f"应为编号，却是{_kind(value)}", field=node.path)
 
     def id_or_none(self, *names: str) -> str | None:
         """An id of something else (a product, a parent), or None where it is missing, "0" or unreadable."""
@@ -178,5 +179,5 @@ class Reader:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a fraction"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)
+    names = {dict: "对象", list: "列表", str: "文字", bool: "真假值", int: "整数", float: "小数"}
+    return "空值（null）" if value is None else names.get(type(value), type(value).__name__)

@@ -32,6 +32,7 @@ from crawlers.address import told
 from crawlers.config import CrawlSettings, Platform
 from crawlers.official.config import Api, revealed
 from ingest.clock import SystemClock
+from ingest.complaints import first_complaint
 from ingest.coverage import Coverage, Status, write_coverage
 from ingest.errors import ConfigError, ShengwenError
 from ingest.log.kafka_config import LogSettings
@@ -103,9 +104,8 @@ def load_job(path: Path) -> Job:
     except OSError as error:
         raise ConfigError(f"无法读取采集任务文件 {path.name}：{error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"采集任务文件 {path.name} 的 {where} 不对：{first['msg']}") from error
+        where, said = first_complaint(error)
+        raise ConfigError(f"采集任务文件 {path.name} 的 {where} 不对：{said}") from error
 
 
 @contextmanager
@@ -274,7 +274,9 @@ def _crawl(platform: Platform, kit: Kit) -> Report:
     def listen() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _end_early, crawler, signal.Signals(number).name)
+            loop.add_signal_handler(
+                number, _end_early, crawler, f"收到 {signal.Signals(number).name}，停在这里，下一次接着采"
+            )
 
     crawler.signals.connect(listen, signals.spider_opened, weak=False)
     process.crawl(crawler, kit=kit)

@@ -189,7 +189,7 @@ class SearchParts:
             self.spider.kit.pipeline.flush()
             places.keep(self._notes, {"done": {}, "end": None})
         elif place["end"] is not None and lane.newest_first:
-            trip.notes.append("the search was cut off before it met what was known")
+            trip.notes.append("搜索还没遇到已知的内容就被截断了")
         lane.split = True
 
     async def read(self, trip: Trip, one: Callable[[Part, ListPass], Awaitable[bool]]) -> None:
@@ -217,10 +217,10 @@ class SearchParts:
             try:
                 result = await self._one(part, trip, one)
             except FetchFailed as error:
-                trip.notes.append(f"{self.key}, {part.name}: {error.kind}")
+                trip.notes.append(f"{self.key}，{part.name}：没有读到（{error.kind}）")
                 failed += 1
                 if failed >= FAILURES_IN_ROW:
-                    raise SourceDown(f"{failed} parts of a search in a row could not be read, last: {error}") from error
+                    raise SourceDown(f"搜索的连续 {failed} 个部分没有读到，最后一个：{error}") from error
                 continue
             failed = 0
             if result is not None:

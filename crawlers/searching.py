@@ -111,7 +111,7 @@ class SearchSpider(BrowserSpider):
         except FetchFailed as error:
             if not search.hits:
                 raise
-            trip.notes.append(f"search: {error.kind}")  # what it found so far may be well
+            trip.notes.append(f"搜索中断（{error.kind}）")  # what it found so far may be well
         failed = 0
         for found, hit in search.hits.items():
             if found in tried or not self._due(hit):
@@ -121,10 +121,10 @@ class SearchSpider(BrowserSpider):
                 await self._open(hit, trip)
                 failed = 0
             except FetchFailed as error:  # the other posts may be well
-                trip.notes.append(f"{hit.kind} {hit.native_id}: {error.kind}")
+                trip.notes.append(f"{hit.kind} {hit.native_id} 没有读到（{error.kind}）")
                 failed += 1
                 if failed >= FAILURES_IN_ROW:
-                    raise SourceDown(f"{failed} posts in a row could not be read, last: {error}") from error
+                    raise SourceDown(f"连续 {failed} 篇没有读到，最后一篇：{error}") from error
         return True
 
     def _due(self, hit: Draft) -> bool:
@@ -180,7 +180,7 @@ class SearchSpider(BrowserSpider):
                     await self._to_the_end(visit, lane, self.search_pane)
                     return True
             await self.pause()  # then one careful reload
-        raise PlatformStopped("unknown", "the search page opens, but loads nothing that can be read")
+        raise PlatformStopped("unknown", "搜索页打开了，却没有加载出能读的内容")
 
     def _shown(self, search: Search, trip: Trip) -> bool:
         """Read what the search page itself holds, once; False when it holds nothing."""
@@ -235,4 +235,4 @@ class SearchSpider(BrowserSpider):
             if lane.pages >= lane.cap:
                 lane.ended = "cap"
             elif not await visit.more(lambda: visit.scroll(pane), lambda: lane.pages):
-                raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
+                raise FetchFailed("stalled", f"{lane.key} 读了 {lane.pages} 页后不再加载")

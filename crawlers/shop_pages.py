@@ -201,7 +201,7 @@ class ShopPageSpider(BrowserSpider):
             self._walled()
             await self.pause()  # then one careful reload
             shelf.opened = False
-        raise PlatformStopped("unknown", "the product's page opens, but loads nothing that can be read")
+        raise PlatformStopped("unknown", "商品页打开了，却没有加载出能读的内容")
 
     async def _open(self, visit: Visit, shelf: Shelf) -> bool:
         """Click to the list of reviews; whether it came."""
@@ -244,7 +244,7 @@ class ShopPageSpider(BrowserSpider):
         for page, payload in shelf.first:
             self._only(page, payload, trip, lane, "review")
         if (lane.total or 0) > len(lane.ids):
-            raise FetchFailed("no_list", "the page does not show its list of reviews")
+            raise FetchFailed("no_list", "页面没有显示评价列表")
         lane.ended = "end"
 
     def _only(self, page: Page, payload: Payload, trip: Trip, lane: ListPass, *kinds: str) -> None:
@@ -265,14 +265,14 @@ class ShopPageSpider(BrowserSpider):
                 if whole or shelf.stale or await visit.page.get_by_text(_OVER).locator("visible=true").count():
                     lane.ended = "end"
                 elif not await visit.until(lambda: lane.pages > before, self._patience):  # noqa: B023 - awaited here
-                    raise FetchFailed("stalled", f"{lane.key} stopped loading after {lane.pages} pages")
+                    raise FetchFailed("stalled", f"{lane.key} 读了 {lane.pages} 页后不再加载")
 
     async def filtered(self, url: str, name: str, lane: ListPass, trip: Trip) -> None:
         """Read what one of the page's filters shows; nothing where the page does not offer it."""
         shelf = Shelf(lane, incremental=False, part=True)
         async with self._opened_page(url, shelf, trip) as visit:
             if not await self._open(visit, shelf):
-                raise FetchFailed("no_list", "the page does not show its list of reviews")
+                raise FetchFailed("no_list", "页面没有显示评价列表")
             if await self._click(visit, [dict(self.filters)[name]], lambda: shelf.answers):
                 await self._to_the_end(visit, shelf)
             else:
@@ -296,11 +296,11 @@ class ShopPageSpider(BrowserSpider):
                     if not await visit.more(lambda: _scroll(visit, shelf.spoken), lambda: lane.pages):
                         found = sum(":question:" in item for item in lane.ids)
                         if lane.total is not None and found < lane.total:
-                            raise FetchFailed("stalled", f"{found} of {lane.total} questions")
+                            raise FetchFailed("stalled", f"{lane.total} 个问题只加载了 {found} 个")
                         lane.ended = "end"
                 await self._unfold(visit, shelf, trip)
             except FetchFailed as error:  # the reviews are well
-                trip.notes.append(f"{lane.key}: {error.kind}")
+                trip.notes.append(f"{lane.key}：没有读全（{error.kind}）")
 
     def _asked(self, heard: Heard, shelf: Shelf, trip: Trip, lane: ListPass) -> None:
         """A page of questions: take it, and note those whose list does not show all of their answers."""
@@ -322,7 +322,7 @@ class ShopPageSpider(BrowserSpider):
         for question in shelf.due:
             words = spoken(question)
             if not words or failures >= FAILURES_IN_ROW:
-                trip.notes.append(f"{_below(question)}: not opened")
+                trip.notes.append(f"{_below(question)}：没有展开")
                 continue
             around = (
                 visit.page.get_by_text(words).locator("visible=true").last.locator("xpath=ancestor::*[position()<5]")

@@ -183,7 +183,7 @@ class Trip:
     signal: str = "ok"
     reason: str = ""
     notes: list[str] = field(default_factory=list)
-    """What was left out, in English: ends up in the coverage's reason."""
+    """What was left out, in Chinese: ends up in the coverage's reason, which the page shows."""
     fill: FillTally = field(default_factory=FillTally)
     _fates: dict[str, str] = field(default_factory=dict)
     _dead: int = 0
@@ -209,7 +209,7 @@ class Trip:
     def look(self, page: Page) -> None:
         """Count what a page's records have, and note what the page lacks: its list may have ended too early."""
         self.fill.add(page)
-        self.notes += [f"{page.endpoint}: {path} is missing" for path in page.missing]
+        self.notes += [f"{page.endpoint}：缺少 {path}" for path in page.missing]
 
     def may_settle(self, lane: ListPass) -> bool:
         """Whether every list opened below this one came to its end, too."""
@@ -227,18 +227,18 @@ class Trip:
 
     @property
     def shortfall(self) -> str:
-        """Why not everything was read, in English; empty when it was."""
+        """Why not everything was read, in Chinese; empty when it was."""
         capped = sum(lane.ended == "cap" and not lane.split for lane in self.lanes)
         unread = sum(lane.ended is None for lane in self.lanes)
         short = sum(lane.ended is not None and lane.short and not lane.holes for lane in self.lanes)
         notes = list(dict.fromkeys(self.notes))
         if short:
-            notes.append(f"{short} lists ended before they gave what they claim")
+            notes.append(f"{short} 个列表给的比它说的少")
         if capped:
-            notes.append(f"{capped} lists reached the page cap")
+            notes.append(f"{capped} 个列表到了页数上限")
         if unread:
-            notes.append(f"{unread} lists were not read to their end")
-        return "; ".join(notes)
+            notes.append(f"{unread} 个列表没有读到底")
+        return "；".join(notes)
 
     def end(self, status: Status, *, signal: str = "ok", reason: str = "") -> None:
         self.status, self.signal, self.reason = status, signal, reason

@@ -41,7 +41,7 @@ def id_time(native_id: str) -> Moment:
     Raises ValueError when the id is not of that form.
     """
     if not re.fullmatch(r"[0-9a-f]{24}", native_id):
-        raise ValueError("not 24 hex digits")
+        raise ValueError("不是 24 位十六进制数")
     return Moment(from_epoch(int(native_id[:8], 16)), "day")
 
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from ingest.complaints import first_complaint
 from ingest.errors import Poison
 
 MAX_TEXT = 200_000
@@ -41,16 +42,16 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("an instant needs a time zone")
+        raise ValueError("时间没有时区")
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("an instant outside the calendar") from None
+        raise ValueError("时间超出了日历") from None
 
 
 def _source(value: str) -> str:
     if not _SOURCE.fullmatch(value):
-        raise ValueError("not a known source; imports are import:<name>")
+        raise ValueError("不认识的来源；导入的写作 import:名字")
     return value
 
 
@@ -66,7 +67,7 @@ def _clean(value: Any) -> Any:
 def _no_float(value: Any) -> Any:
     # A 19-digit id that went through a float has already lost digits: refuse instead of storing a wrong id.
     if isinstance(value, float):
-        raise ValueError("an id came as a float and has lost digits")
+        raise ValueError("编号成了小数，已经丢了位数")
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else _clean(value)
 
 
@@ -206,11 +207,11 @@ class Mention(Frozen):
     def _id_fits(self) -> Self:
         prefix = f"{self.source}:{self.kind}:"
         if not self.id.startswith(prefix) or len(self.id) == len(prefix):
-            raise ValueError(f"id: must be {prefix}<native id>")
+            raise ValueError(f"id: 应为 {prefix} 加平台的编号")
         if self.empty_text and self.text:
-            raise ValueError("empty_text: set, but there is a text")
+            raise ValueError("empty_text: 说没有文字，却有文字")
         if self.created_at - self.collected_at > FUTURE_TOLERANCE:
-            raise ValueError("created_at: lies in the future of its capture")
+            raise ValueError("created_at: 比收到它的时间还晚")
         return self
 
     @property
@@ -258,7 +259,7 @@ def make_mention(
     Raises Poison naming the field that does not fit.
     """
     if not isinstance(native_id, str | int) or isinstance(native_id, bool) or native_id == "":
-        raise Poison("missing, or a float that has lost digits", field="id")
+        raise Poison("没有编号，或编号成了小数、已经丢了位数", field="id")
     try:
         mention = Mention(
             id=f"{source}:{kind}:{native_id}",
@@ -281,9 +282,7 @@ def poison_from(error: ValidationError) -> Poison:
 
     Raise it ``from None``: a logged trace would show pydantic's own words, value and all.
     """
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    said = first["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"])
+    where, said = first_complaint(error)
     if not where:  # a check across fields says itself which one is wrong
         where, colon, rest = said.partition(": ")
         where, said = (where, rest) if colon else ("record", said)

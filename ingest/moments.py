@@ -35,18 +35,18 @@ def read_moment(value: object, captured_at: datetime) -> Moment:
     Raises ValueError for anything else and for years outside 2000-2099.
     """
     if isinstance(value, bool) or value is None or value in ("", 0, "0"):
-        raise ValueError("no time")
+        raise ValueError("没有时间")
     if isinstance(value, int | float):
         return Moment(from_epoch(value), "second")
     if not isinstance(value, str):
-        raise ValueError(f"a time cannot be a {type(value).__name__}")
+        raise ValueError(f"时间不能是 {type(value).__name__}")
     text = unicodedata.normalize("NFKC", value[:80]).strip()
     if re.fullmatch(r"\d{9,17}", text):
         return Moment(from_epoch(int(text)), "second")
     text = _LABEL.sub("", text)
     moment = _absolute(text) or relative(text, captured_at) or _without_year(text, captured_at)
     if moment is None:
-        raise ValueError("not a date that can be read")
+        raise ValueError("读不懂的日期")
     return Moment(_checked(moment.at), moment.precision)
 
 
@@ -143,7 +143,7 @@ def _months_back(day: datetime, months: int) -> datetime:
             return day.replace(year=year, month=month + 1, day=last)
         except ValueError:
             continue
-    raise ValueError("too long ago")
+    raise ValueError("太久以前")
 
 
 def _local(year: int, month: int, day: int) -> datetime:
@@ -153,7 +153,7 @@ def _local(year: int, month: int, day: int) -> datetime:
 def from_epoch(value: float) -> datetime:
     """From seconds, milliseconds or microseconds since 1970. Raises ValueError outside 2000-2099."""
     if not 0 < value < 1e17:  # also refuses infinity and NaN
-        raise ValueError("not an epoch time")
+        raise ValueError("不是时间戳")
     if value > _MICROSECONDS_FROM:
         value /= 1e6
     elif value > _MILLISECONDS_FROM:
@@ -165,7 +165,7 @@ def _checked(at: datetime) -> datetime:
     try:
         at = at.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("outside the calendar") from error
+        raise ValueError("超出了日历") from error
     if not _EARLIEST <= at < _LATEST:
-        raise ValueError(f"a year that cannot be ({at.year})")
+        raise ValueError(f"不可能的年份（{at.year}）")
     return at

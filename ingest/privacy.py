@@ -87,9 +87,9 @@ class Privacy:
         for name in ("text", "title", "seller_reply", "region", "url"):
             value = getattr(draft, name)
             if not isinstance(value, str) and (value is not None or name == "text"):
-                raise Poison("not a text", field=name)
+                raise Poison("不是文字", field=name)
             if value and len(value) > MAX_TEXT:
-                raise Poison(f"longer than {MAX_TEXT} characters", field=name)
+                raise Poison(f"超过 {MAX_TEXT} 个字符", field=name)
         dated = draft.created_at is not None
         return make_mention(
             native_id=draft.native_id,
@@ -143,7 +143,7 @@ class Privacy:
         try:
             return self._box.decrypt(token)
         except InvalidToken as error:
-            raise Poison("sealed with another secret, or damaged", field="payload") from error
+            raise Poison("用别的密钥封存的，或已损坏", field="payload") from error
 
 
 def _product(product: Product | None) -> Product | None:

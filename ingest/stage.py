@@ -247,18 +247,18 @@ class Stage:
         for record in batch:
             in_row = in_row + 1 if record.position in rejected else 0
             if in_row >= policy.max_rejected_in_row:
-                self._stop_for_limit(f"{in_row} records in a row", rejected)
+                self._stop_for_limit(f"连续 {in_row} 条", rejected)
         seen = [*window.seen, (len(batch), len(rejected))]
         while sum(n for n, _ in seen[1:]) >= policy.ratio_window:
             seen.pop(0)
         total, bad = sum(n for n, _ in seen), sum(b for _, b in seen)
         if total >= policy.ratio_window and bad > policy.max_rejected_ratio * total:
-            self._stop_for_limit(f"{bad} of the last {total} records", rejected)
+            self._stop_for_limit(f"最近 {total} 条里有 {bad} 条", rejected)
         window.in_row, window.seen = in_row, seen
 
     def _stop_for_limit(self, what: str, rejected: dict[str, tuple[Record, Exception, int]]) -> None:
-        why = "".join(f", the last because: {error}" for _, error, _ in [*rejected.values()][-1:])
-        raise DeadLetterLimit(f"{self.name}: {what} could not be processed{why}; stopped")
+        why = "".join(f"，最后一条：{error}" for _, error, _ in [*rejected.values()][-1:])
+        raise DeadLetterLimit(f"{self.name}：{what}处理不了{why}；已停下")
 
 
 __all__ = ["Reject", "Stage", "StageHealth", "StagePolicy", "Work"]

@@ -35,7 +35,7 @@ def read_instant(value: Any, since: datetime | None = None) -> tuple[datetime, P
     Raises ValueError when it is none.
     """
     if isinstance(value, bool):
-        raise ValueError("not a date")
+        raise ValueError("读不懂的日期")
     if isinstance(value, datetime):
         return _aware(value), "second"
     if isinstance(value, date):
@@ -69,7 +69,7 @@ def _written(text: str, since: datetime | None) -> tuple[datetime, Precision]:
         return _aware(datetime(int(match[1]), int(match[2]), 1)), "month"  # noqa: DTZ001
     elif since is not None:
         return _counted_back(text, since)
-    raise ValueError("not a date")
+    raise ValueError("读不懂的日期")
 
 
 def _counted_back(text: str, since: datetime) -> tuple[datetime, Precision]:
@@ -82,7 +82,7 @@ def _counted_back(text: str, since: datetime) -> tuple[datetime, Precision]:
             return _aware(day), "day"
         if clock := _CLOCK.fullmatch(named[2].strip()):
             return _at_clock(day, clock)
-    raise ValueError("not a date")
+    raise ValueError("读不懂的日期")
 
 
 def _at_clock(day: datetime, clock: re.Match[str]) -> tuple[datetime, Precision]:
@@ -101,7 +101,7 @@ def _aware(value: datetime) -> datetime:
     try:
         return (value if value.tzinfo else value.replace(tzinfo=BEIJING)).astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("out of range") from error
+        raise ValueError("超出了范围") from error
 
 
 def _serial(days: float) -> tuple[datetime, Precision]:
@@ -115,4 +115,4 @@ def _epoch(value: float) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError) as error:
-        raise ValueError("out of range") from error
+        raise ValueError("超出了范围") from error

@@ -283,7 +283,7 @@ def _decoded(rows: Sequence[tuple[Any, ...]], widths: Sequence[int]) -> Iterator
     """The arrays of ``rows``: docid, record, and a bit set for each of :data:`SETS`."""
     docids, records, *sets = zip(*rows, strict=True) if rows else ((), (), *(() for _ in SETS))
     if any(len(record) != _RECORD.size for record in records):
-        raise Damage("a column record has the wrong length")
+        raise Damage("列存记录的长度不对")
     table = np.frombuffer(b"".join(records), _DTYPE)
     yield "docid", np.array(docids, np.int64)
     yield "alive", np.ones(len(docids), np.bool_)

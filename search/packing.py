@@ -67,7 +67,7 @@ class Packer:
             inflate = self._inflate.copy()
             plain = inflate.decompress(packed) + inflate.flush()
             if not inflate.eof:
-                raise Damage("a stored document was cut off")
+                raise Damage("存下的文档不完整")
             return ClassifiedMention.model_validate_json(plain)
         except (zlib.error, ValidationError) as error:
-            raise Damage(f"a stored document cannot be read: {type(error).__name__}") from error
+            raise Damage(f"存下的文档读不出来：{type(error).__name__}") from error

@@ -213,7 +213,7 @@ class Store:
     def _mapped(self, error: sqlite3.Error) -> Exception:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Retryable(f"the index is busy: {error}")
+            return Retryable(f"索引正忙：{error}")
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and self._is_full()):
             return Retryable(f"磁盘已满，索引写不进去：{self.path}。请腾出空间，之后会自动继续", retry_after=10)
         if code == sqlite3.SQLITE_IOERR:
@@ -222,7 +222,7 @@ class Store:
             return self.corrupt(str(error))
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             return ConfigError(f"打不开索引文件 {self.path}（{error}）。{_CHECK_FOLDER}")
-        return Permanent(f"the index failed: {error}")
+        return Permanent(f"索引出错：{error}")
 
     def _is_full(self) -> bool:
         with suppress(OSError):

@@ -283,4 +283,4 @@ def _json(values: Iterable[str]) -> str:
     try:
         return orjson.dumps(list(values)).decode()
     except TypeError as error:  # a lone surrogate, in a record that was never validated
-        raise Poison("an id that has no UTF-8 form", field="id") from error
+        raise Poison("编号无法写成 UTF-8", field="id") from error

@@ -53,6 +53,12 @@ def _an_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _a_time(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise ValueError("应为文字或整数")
+    return value
+
+
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
@@ -91,7 +97,7 @@ class PushedMention(_Plain):
     rating: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
     nps: Annotated[int, Field(ge=0, le=10, strict=True)] | None = None
     csat: Annotated[int, Field(ge=1, le=5, strict=True)] | None = None
-    created_at: str | Annotated[int, Field(strict=True)] | None = None
+    created_at: Annotated[str | int | None, BeforeValidator(_a_time)] = None
     author: Id | None = None
     region: Words | None = None
     url: Words | None = None
@@ -172,7 +178,7 @@ class Pushing:
             new=count["accepted"],
             duplicate=count["duplicate"],
             status="partial" if rejected else "complete",
-            reason=f"{rejected} items were rejected" if rejected else "",
+            reason=f"{rejected} 条没有收下" if rejected else "",
             started_at=began,
             finished_at=self._clock.now(),
         )

@@ -40,7 +40,7 @@ def _imported(letter: DeadLetter, payload: bytes, rooms: Rooms) -> list[Mention]
     except ValueError as error:
         raise Poison(str(error), field="row") from error
     if not isinstance(cells, dict):
-        raise Poison("not the cells of a row", field="row")
+        raise Poison("不是一行的内容", field="row")
     mapping = orjson.loads(letter.headers["mapping"])
     kind: Any = letter.headers["kind"]
     brand = rooms.settings.brand

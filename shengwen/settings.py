@@ -6,7 +6,6 @@ Everything has a default: a home without the file works.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from alerts.config import AlertSettings
 from crawlers.config import CrawlSettings
 from ingest.analysis import SentimentLabel
+from ingest.complaints import first_complaint
 from ingest.errors import ConfigError
 from ingest.log.kafka_config import LogSettings
 from ingest.relevance import Brand
@@ -103,32 +103,6 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
-_CHINESE: dict[str, str] = {
-    "extra_forbidden": "没有这个设置项",
-    "missing": "没有填写",
-    "bool_parsing": "应为 true 或 false",
-    "bool_type": "应为 true 或 false",
-    "int_parsing": "应为整数",
-    "int_type": "应为整数",
-    "int_from_float": "应为整数",
-    "float_parsing": "应为数字",
-    "float_type": "应为数字",
-    "string_type": "应为文字",
-    "dict_type": "应为键值表",
-    "model_type": "应为键值表",
-    "tuple_type": "应为列表",
-    "literal_error": "不是可选的值",
-    "string_pattern_mismatch": "格式不对",
-}
-
-_BOUNDS: dict[str, tuple[str, str]] = {
-    "greater_than_equal": ("不能小于", "ge"),
-    "greater_than": ("应大于", "gt"),
-    "less_than_equal": ("不能大于", "le"),
-    "less_than": ("应小于", "lt"),
-}
-
-
 def load_settings(home: Home, **overrides: Any) -> Settings:
     """Read the settings of a home. Raises ConfigError (Chinese), naming the setting and never showing its value."""
 
@@ -138,21 +112,10 @@ def load_settings(home: Home, **overrides: Any) -> Settings:
     try:
         return OfHome(**overrides)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = _said(first["type"], first["msg"], first.get("ctx") or {})
+        where, said = first_complaint(error)
         raise ConfigError(f"设置 {where}：{said}（{home.settings.name} 或环境变量）") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{home.settings} 不是有效的 TOML：{error}") from None
-
-
-def _said(kind: str, message: str, bounds: Mapping[str, Any]) -> str:
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    if kind in _BOUNDS:
-        words, bound = _BOUNDS[kind]
-        return f"{words} {bounds[bound]}"
-    return _CHINESE.get(kind, "类型或取值不对")
 
 
 def state_url(home: Home, settings: Settings) -> str:

@@ -25,16 +25,16 @@ _COUNTS: Final = {"folded": "folded_comment_count"}
 def comment_list(answer: Answer) -> Page:
     """``comment/list``: ``comments`` is null, not [], where there are none."""
     root, total = answer.root, answer.root.number("total")
-    nothing = Stop("empty", "no comments")
+    nothing = Stop("empty", "没有评论")
     if root["comments"].value is None and total and answer.param("cursor") == "0":
-        nothing = Stop("unknown", f"no comments on the first page though the total is {total}")
+        nothing = Stop("unknown", f"第一页没有评论，总数却是 {total}")
     return _page(answer, COMMENTS, nothing)
 
 
 def reply_list(answer: Answer) -> Page:
     """``comment/list/reply``: null with a total above 0 means that the replies were deleted."""
     deleted = answer.root["comments"].value is None and bool(answer.root.number("total"))
-    return _page(answer, REPLIES, Stop("gone", "the replies were deleted") if deleted else Stop("empty", "no replies"))
+    return _page(answer, REPLIES, Stop("gone", "回复已被删除") if deleted else Stop("empty", "没有回复"))
 
 
 def _page(answer: Answer, name: str, nothing: Stop) -> Page:

@@ -11,8 +11,8 @@ from crawlers.endpoint import Stop, destinations
 from crawlers.payload import Payload
 from crawlers.reading import Reader
 
-VERIFICATION: Final = Stop("verification", "Douyin asks for a verification")
-BLOCKED: Final = Stop("blocked", "Douyin refused: an empty or blocked body")
+VERIFICATION: Final = Stop("verification", "抖音要求验证")
+BLOCKED: Final = Stop("blocked", "抖音拒绝了：答复为空或被拦截")
 
 _CHALLENGE: Final = re.compile(r"__ac_nonce|_\$jsvmprt|<title>[^<]{0,40}验证码中间页")
 _CHALLENGE_TITLE: Final = re.compile(r"<title>[^<]{0,40}验证码")
@@ -24,11 +24,11 @@ def outside(payload: Payload) -> Stop | None:
     if "x-vc-bdturing-parameters" in payload.headers:
         return VERIFICATION
     if "x-tt-verify-passport-decision" in payload.headers:
-        return Stop("verification", "Douyin asks to verify the account")
+        return Stop("verification", "抖音要求验证账号")
     for address in destinations(payload):
         host, _, path = address.partition("/")
         if host in ("sso.douyin.com", "passport.douyin.com") or path.startswith(("login", "passport/")):
-            return Stop("login_required", "Douyin leads to its login page")
+            return Stop("login_required", "抖音转到了登录页")
         if host.startswith("verify.") or "captcha" in path:
             return VERIFICATION
     return None
@@ -41,7 +41,7 @@ def inside(decoded: Decoded, root: Reader) -> Stop | None:
     if decoded.form == "text" or isinstance(root.value, str):
         words = decoded.text.strip().strip('"').lower()[:200]
         if words.startswith(("blocked", "uifid not found")):
-            return Stop("blocked", f"Douyin answered {words[:20]!r}")
+            return Stop("blocked", f"抖音答复“{words[:20]}”")
         return None
     if not isinstance(root.value, dict):
         return None
@@ -49,7 +49,7 @@ def inside(decoded: Decoded, root: Reader) -> Stop | None:
         return VERIFICATION
     code = root.text("status_code")
     if code in ("8", "2483"):
-        return Stop("login_required", f"Douyin asks for a login (status_code {code})")
+        return Stop("login_required", f"抖音要求登录（status_code {code}）")
     if code not in ("", "0"):
         return Stop("unknown", f"status_code {code[:20]}")
     error = root.text("data.error_code", "extra.error_code")
@@ -69,7 +69,7 @@ def _nil_is_verification(root: Reader) -> bool:
 
 def _open_error(root: Reader, code: str) -> Stop:
     words = root.text("data.description", "extra.description")[:300]
-    reason = f"the open platform refused (error_code {code[:20]})"
+    reason = f"开放平台拒绝了（error_code {code[:20]}）"
     if _LIMIT_WORDS.search(words):
         return Stop("throttled", reason)
     return Stop("login_required" if _LOGIN_WORDS.search(words) else "unknown", reason)

@@ -77,7 +77,7 @@ def search(answer: Answer) -> Page:
     root = answer.root
     cards = cards_of(root)
     if cards is None:
-        return Page(endpoint=SEARCH, signal="unknown", reason="no list of cards")
+        return Page(endpoint=SEARCH, signal="unknown", reason="没有结果列表")
     harvest = Harvest()
     for card in cards.items():
         aweme = _aweme_of(card)
@@ -107,7 +107,7 @@ def _next(harvest: Harvest, data: Reader, answer: Answer, name: str, records: Re
 
 
 def _without_video(card: Reader) -> Draft:
-    raise PayloadError("a video card without a video", field=f"{card.path}.aweme_info")
+    raise PayloadError("视频卡片里没有视频", field=f"{card.path}.aweme_info")
 
 
 def detail(answer: Answer) -> Page:
@@ -116,7 +116,7 @@ def detail(answer: Answer) -> Page:
     found = answer.root["aweme_detail"]
     if found.value is not None:
         harvest.add(found, lambda record: _aweme(record, answer))
-    return harvest.page(DETAIL, nothing=Stop("gone", "aweme_detail is null: the video was removed"))
+    return harvest.page(DETAIL, nothing=Stop("gone", "aweme_detail 为 null：视频已被移除"))
 
 
 def video_page(answer: Answer) -> Page:
@@ -125,7 +125,7 @@ def video_page(answer: Answer) -> Page:
     found = _find_video(answer.root, in_path[1] if in_path else None)
     if found is None:
         removed = any(part.at("aweme").has("detail") for part in answer.root.values())
-        stop = Stop("gone", "the page holds no video") if removed else Stop("unknown", "no video in the page's state")
+        stop = Stop("gone", "页面里没有视频") if removed else Stop("unknown", "页面内嵌的数据里没有视频")
         return Page(endpoint=VIDEO_PAGE, signal=stop.signal, reason=stop.reason)
     harvest = Harvest()
     harvest.add(found, lambda record: _aweme(record, answer))

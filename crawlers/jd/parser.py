@@ -23,7 +23,7 @@ def _inside(decoded: Decoded, root: Reader) -> Stop | None:
 def _merchant_error(error: Reader) -> Stop:
     code = error.text("code")[:20]
     words = " ".join(error.text(name)[:200] for name in ("zh_desc", "en_desc"))
-    reason = f"the merchant API refused (code {code})"
+    reason = f"京东商家接口拒绝了（code {code}）"
     if _LOGIN_WORDS.search(words):
         return Stop("login_required", reason)
     return Stop("throttled" if _LIMIT_WORDS.search(words) else "unknown", reason)
@@ -86,5 +86,5 @@ JD: Final = Platform(
     inside=_inside,
     statuses={},
     nothing=signals.BLOCKED,
-    page=Stop("blocked", "HTML instead of data: blocked or anonymous"),
+    page=Stop("blocked", "给的是网页而不是数据：被拦截，或没有登录"),
 )

@@ -11,7 +11,7 @@ from typing import Final
 
 from crawlers.endpoint import Answer, Harvest
 from crawlers.payload import Page
-from crawlers.reading import Reader
+from crawlers.reading import LOST_DIGITS, Reader
 from crawlers.shop import derived_id, nickname, product_of
 from crawlers.text import clean
 from crawlers.values import Moment
@@ -78,9 +78,9 @@ def _answer(question_id: str | None, sku: str | None, answer: Answer, preview: b
     own_id = native_id = record.id_or_none("id", "answerId")
     if native_id is None:
         if isinstance(record.first("id", "answerId").value, float):
-            raise PayloadError("the id came as a float and has lost digits", field=record.first("id", "answerId").path)
+            raise PayloadError(LOST_DIGITS, field=record.first("id", "answerId").path)
         if parent is None or not text:
-            raise PayloadError("no id, and no question and text to derive one from", field=f"{record.path}.id")
+            raise PayloadError("没有编号，也没有可以推出编号的问题和文字", field=f"{record.path}.id")
         native_id = f"{parent}-{derived_id(text)}"
     created = _time(record, answer)
     product = record.id_or_none("productId") or sku

@@ -64,9 +64,9 @@ def old_list(answer: Answer) -> Page:
         # Without maxPage a short page is taken for the last one.
         if page + 1 < pages and (last is not None or len(comments) >= 10):
             more = {"page": str(page + 1)}
-    nothing = Stop("empty", "no reviews, or past the last page")
+    nothing = Stop("empty", "没有评价，或已过最后一页")
     if not comments and page is not None and last is not None and page < last and total != 0:
-        nothing = Stop("unknown", f"no reviews on page {page} though maxPage is {last}")
+        nothing = Stop("unknown", f"第 {page} 页没有评价，maxPage 却是 {last}")
     return harvest.page(
         OLD_LIST,
         more=more,
@@ -101,7 +101,7 @@ def summaries(answer: Answer) -> Page:
     first = answer.root.at("CommentsCount.0")
     total = first.number("CommentCount", "commentCount", "CommentCountStr")
     if total is None:
-        return Page(endpoint=SUMMARIES, signal="unknown", reason="CommentsCount[0].CommentCount is missing")
+        return Page(endpoint=SUMMARIES, signal="unknown", reason="缺少 CommentsCount[0].CommentCount")
     names = {claim: key[0].upper() + key[1:] for claim, key in _OLD_COUNTS.items()}
     counts = claims(first, names) or claims(first, _OLD_COUNTS)
     return Page(endpoint=SUMMARIES, signal="ok", total=total, counts=counts, stats=_stats(first))
@@ -109,7 +109,7 @@ def summaries(answer: Answer) -> Page:
 
 def ware(answer: Answer) -> Page:
     """``pc_detailpage_wareBusiness``: the product itself. Nobody says anything there."""
-    return Page(endpoint=WARE, signal="empty", reason="a product's details, without reviews")
+    return Page(endpoint=WARE, signal="empty", reason="只有商品详情，没有评价")
 
 
 def _old_page(answer: Answer) -> int | None:
@@ -203,9 +203,9 @@ def first_screen(answer: Answer) -> Page:
     defaults = _default_good(root.text("defaultGoodCountText"))
     if defaults is not None:
         counts["default_good"] = defaults
-    nothing = Stop("empty", "no reviews and no questions")
+    nothing = Stop("empty", "没有评价，也没有问答")
     if not root.is_list("commentInfoList") and total != 0:
-        nothing = Stop("unknown", "commentInfoList is missing")
+        nothing = Stop("unknown", "缺少 commentInfoList")
     tags = tags_of(root.each("semanticTagList", "tagStatisticsinfoList"), "name", "count")
     return harvest.page(FIRST_SCREEN, total=total, counts=counts, stats=_stats(root), tags=tags, nothing=nothing)
 
@@ -224,11 +224,11 @@ def new_list(answer: Answer) -> Page:
     """``getCommentListPage``: reviews are in the floor ``commentlist-list``; the end is a page without new ids."""
     floor = _list_floor(answer.root)
     if floor is None:
-        return Page(endpoint=NEW_LIST, signal="unknown", reason="no floor commentlist-list")
+        return Page(endpoint=NEW_LIST, signal="unknown", reason="没有 commentlist-list 这一层")
     harvest = Harvest()
     cards = [card["commentInfo"] for card in floor.each("data") if card.has("commentInfo")]
     if not cards and floor.at("data.0").value is not None:
-        reason = f"{floor.path}.data[0].commentInfo is missing"
+        reason = f"缺少 {floor.path}.data[0].commentInfo"
         return Page(endpoint=NEW_LIST, signal="unknown", reason=reason)
     harvest.expect(floor, "data")
     harvest.expect_in(Reader([card.value for card in cards], f"{floor.path}.data[].commentInfo"), "commentData")
@@ -312,7 +312,7 @@ def merchant(answer: Answer) -> Page:
     """The merchant API's reviews. Buyer pins, open ids and order numbers are not read."""
     body = merchant_body(answer.root)
     if body is None:
-        return Page(endpoint=MERCHANT, signal="unknown", reason="no comments in the merchant answer")
+        return Page(endpoint=MERCHANT, signal="unknown", reason="商家接口的答复里没有评价")
     harvest = Harvest()
     harvest.add_all(body.each("comments"), lambda record: _merchant_review(record, answer.captured_at))
     page, size = answer.page_number("page", default=1), answer.page_number("pageSize")

@@ -16,9 +16,9 @@ _LOGIN_PAGE: Final = re.compile(r"(?:location|url)[^<>\n]{0,60}passport\.jd\.com
 _RISK_PAGE: Final = re.compile(r"cfe\.m\.jd\.com|risk_handler", re.IGNORECASE)
 _MESSAGES: Final = ("msg", "message", "resultMsg", "errorMessage", "errMsg", "echo", "desc", "error")
 
-LOGIN: Final = Stop("login_required", "JD asks for a login")
-VERIFICATION: Final = Stop("verification", "JD asks for a verification")
-BLOCKED: Final = Stop("blocked", "JD gives an empty answer to those it does not want (blocked or anonymous)")
+LOGIN: Final = Stop("login_required", "京东要求登录")
+VERIFICATION: Final = Stop("verification", "京东要求验证")
+BLOCKED: Final = Stop("blocked", "京东给了空答复：被拦截，或没有登录")
 
 
 def outside(payload: Payload) -> Stop | None:
@@ -31,7 +31,7 @@ def outside(payload: Payload) -> Stop | None:
         if host == "cfe.m.jd.com" or "risk_handler" in address:
             return VERIFICATION
         if _GONE.match(address):
-            return Stop("gone", "the product page leads to JD's front page")
+            return Stop("gone", "商品页转到了京东首页")
     return None
 
 
@@ -53,7 +53,7 @@ def inside(decoded: Decoded, root: Reader) -> Stop | None:
     if _LOGIN_TEXT.search(" ".join(root.text(name)[:300] for name in _MESSAGES)):
         return LOGIN
     if code == "601" or (code not in ("", "0", "200") and "echo" in value):
-        return Stop("blocked", f"JD's gateway refused (code {code})")
+        return Stop("blocked", f"京东网关拒绝了（code {code}）")
     if value.get("success") is False:
         return LOGIN
     return None

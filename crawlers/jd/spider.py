@@ -86,7 +86,7 @@ class JdSpider(HttpSpider):
                         try:
                             await self._answers(draft, trip, shop)
                         except FetchFailed as error:  # the other questions may be well
-                            trip.notes.append(f"answers of question {draft.native_id}: {error.kind}")
+                            trip.notes.append(f"问题 {draft.native_id} 的回答没有读全（{error.kind}）")
 
     async def _answers(self, question: Draft, trip: Trip, shop: str) -> None:
         """All answers of a question whose list shows only the first of them."""

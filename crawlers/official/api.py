@@ -55,11 +55,11 @@ class Tally:
 
     @property
     def shortfall(self) -> str:
-        """Why it is not whole, in English; "" when it is."""
-        short = [f"{self.missing} items were counted but not given"] if self.missing else []
+        """Why it is not whole, in Chinese; "" when it is."""
+        short = [f"有 {self.missing} 条计了数却没有给出"] if self.missing else []
         if self.lacking:
-            short.append(f"the answers lack {', '.join(sorted(self.lacking)[:5])}: the API may have changed")
-        return "; ".join(short)
+            short.append(f"答复里缺少 {'、'.join(sorted(self.lacking)[:5])}：接口可能变了")
+        return "；".join(short)
 
     def look(self, page: Page) -> None:
         """Count what one page's records have, and what it lacks."""

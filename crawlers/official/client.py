@@ -15,6 +15,7 @@ import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from crawlers.audit import Audit
+from crawlers.errors import LEFT
 from crawlers.ledger import Ledger
 from crawlers.official.config import ApiSettings
 from crawlers.payload import Payload, Signal
@@ -220,7 +221,7 @@ class Client:
     def _turn(self) -> None:
         """Wait for this request's turn and take it out of the day's quota."""
         if self._stop.is_set():
-            raise Stopped("cancelled")
+            raise Stopped(LEFT)
         if self._last is not None:
             pause = 60.0 / self._settings.requests_per_minute - (self._clock.monotonic() - self._last)
             if pause > 0:
@@ -232,7 +233,7 @@ class Client:
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
-            raise Stopped("cancelled")
+            raise Stopped(LEFT)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None

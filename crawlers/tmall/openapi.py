@@ -43,9 +43,9 @@ def trade_rates(answer: Answer) -> Page:
         else page is not None and total is not None and page * size < total
     )
     more = {"page_no": str(page + 1)} if records and goes_on and page is not None else None
-    nothing = Stop("empty", "no ratings in this window")
+    nothing = Stop("empty", "这段时间没有评价")
     if not root.is_object("trade_rates") and total != 0 and not root.has("has_next"):
-        nothing = Stop("unknown", "trade_rates is missing")
+        nothing = Stop("unknown", "缺少 trade_rates")
     return harvest.page(TRADE_RATES, more=more, total=total, nothing=nothing)
 
 
@@ -83,7 +83,7 @@ def rate_feed(answer: Answer) -> Page:
 def _feed(record: Reader, answer: Answer) -> Draft:
     line = answer.param("child_trade_id")
     if line is None:
-        raise PayloadError("child_trade_id is not in the request", field="request.child_trade_id")
+        raise PayloadError("请求里没有 child_trade_id", field="request.child_trade_id")
     created = record.moment(answer.captured_at, "comment_time")
     text, empty = review_text(record.text("content"))
     appended = append_text(record.text("append_content"))
@@ -105,7 +105,7 @@ def item_tags(answer: Answer) -> Page:
     """``tmall.traderate.itemtags.get``: what an item's reviews talk about, counted by the platform; no review."""
     tags = answer.root.at("tmall_traderate_itemtags_get_response.tags")
     found = tags_of(tags.each("tmall_rate_tag", "tmall_rate_tag_detail"), "tag_name", "count")
-    return Page(endpoint=ITEM_TAGS, signal="empty", reason="an item's tag counts, without reviews", tags=found)
+    return Page(endpoint=ITEM_TAGS, signal="empty", reason="只有商品的标签计数，没有评价", tags=found)
 
 
 def _line_id(order_line: str) -> str:
@@ -115,7 +115,7 @@ def _line_id(order_line: str) -> str:
 def refusal(error: Reader) -> Stop:
     """What an ``error_response`` means: 7 is the call limit, 27 a session that ended."""
     code, words = error.text("code")[:20], " ".join(error.text(name)[:200] for name in ("sub_code", "msg", "sub_msg"))
-    reason = f"the open platform refused (code {code})"
+    reason = f"淘宝开放平台拒绝了（code {code}）"
     if code == "7" or _LIMIT_WORDS.search(words):
         return Stop("throttled", reason)
     if code in ("26", "27", "53") or _LOGIN_WORDS.search(words):

@@ -6,7 +6,7 @@ from typing import Final
 
 from crawlers.endpoint import Answer, Harvest
 from crawlers.payload import Page
-from crawlers.reading import Reader
+from crawlers.reading import LOST_DIGITS, Reader
 from crawlers.shop import derived_id, nickname, product_of
 from crawlers.text import clean
 from crawlers.tmall.reviews import item_url
@@ -44,7 +44,7 @@ def question_detail(answer: Answer) -> Page:
 def _asked(record: Reader, answer: Answer) -> Draft:
     native_id = record.id_or_none("id", "postId") or answer.param("id", "postId", "questionId")
     if native_id is None:
-        raise PayloadError("the id is missing", field=f"{record.path}.id")
+        raise PayloadError("缺少编号", field=f"{record.path}.id")
     item = record.id_or_none("refId") or answer.param("refId")
     draft = _question(record, native_id, item, answer, partial=False)
     likes, views = record.count("interact.likeCount"), record.count("interact.viewCount")
@@ -76,9 +76,9 @@ def _answered(record: Reader, question: Draft, answer: Answer) -> Draft:
     native_id = record.id_or_none("id", "commentId")
     if native_id is None:
         if isinstance(record["id"].value, float):
-            raise PayloadError("the id came as a float and has lost digits", field=record["id"].path)
+            raise PayloadError(LOST_DIGITS, field=record["id"].path)
         if not text:
-            raise PayloadError("neither an id nor a text", field=f"{record.path}.id")
+            raise PayloadError("没有编号，也没有文字", field=f"{record.path}.id")
         native_id = f"{parent}-{derived_id(text)}"
     created = record.moment_or_none(answer.captured_at, "gmtCreate", "createTime", "time")
     return Draft(

@@ -42,7 +42,7 @@ def old_list(answer: Answer) -> Page:
     """``list_detail_rate.htm``: 1-based pages; beyond the end ``rateList`` is [] and the page is pulled back."""
     root = answer.root["rateDetail"]
     if not root.is_list("rateList"):
-        return Page(endpoint=OLD_LIST, signal="unknown", reason="rateDetail.rateList is missing")
+        return Page(endpoint=OLD_LIST, signal="unknown", reason="缺少 rateDetail.rateList")
     harvest = Harvest()
     harvest.add_all(root.each("rateList"), lambda record: _old_review(record, answer))
     harvest.expect_in(root["rateList"], "rateContent")
@@ -56,10 +56,10 @@ def old_list(answer: Answer) -> Page:
         # Past the end the number is pulled back to the last page; pulled back further, it is not to be believed.
         at = max(page, asked or 0)
         more = {"currentPage": str(at + 1)} if at < last else None
-    nothing = Stop("empty", "no reviews, or past the last page")
+    nothing = Stop("empty", "没有评价，或已过最后一页")
     at_end = page is None or last is None or page >= last or clamped or root.number("paginator.items") == 0
     if not at_end:
-        nothing = Stop("unknown", f"no reviews on page {page} of {last}")
+        nothing = Stop("unknown", f"共 {last} 页，第 {page} 页没有评价")
     return harvest.page(
         OLD_LIST, more=more, total=total, counts=claims(root["rateCount"], _OLD_COUNTS), nothing=nothing
     )
@@ -110,7 +110,7 @@ def detail_list(answer: Answer) -> Page:
     older = "getitemrates" in answer.root.text("api").lower() or data.has("totalPage")
     name = ITEM_RATES if older else DETAIL_LIST
     if not data.is_list("rateList"):
-        return Page(endpoint=name, signal="unknown", reason="data.rateList is missing")
+        return Page(endpoint=name, signal="unknown", reason="缺少 data.rateList")
     harvest = Harvest()
     harvest.add_all(data.each("rateList"), lambda record: _mtop_review(record, answer))
     harvest.expect_in(data["rateList"], "feedback")
@@ -177,8 +177,8 @@ def new_pc(answer: Answer) -> Page:
     asked = answer.page_number("pageNum")
     if not module.is_list("reviewVOList"):
         if module.value is None and asked is not None and asked > 1:
-            return Page(endpoint=NEW_PC, signal="empty", reason="past the last page")
-        return Page(endpoint=NEW_PC, signal="unknown", reason="data.module.reviewVOList is missing")
+            return Page(endpoint=NEW_PC, signal="empty", reason="已过最后一页")
+        return Page(endpoint=NEW_PC, signal="unknown", reason="缺少 data.module.reviewVOList")
     harvest = Harvest()
     harvest.add_all(module.each("reviewVOList"), lambda record: _new_pc_review(record, answer))
     harvest.expect_in(module["reviewVOList"], "reviewWordContent")
@@ -226,7 +226,7 @@ def feed_rates(answer: Answer) -> Page:
     """``feedRateList.htm`` of Taobao's own shops (C2C). Only its root is well known; the names below are tolerant."""
     root = answer.root
     if not root.is_list("comments"):
-        return Page(endpoint=FEED_RATES, signal="unknown", reason="comments is missing or null")
+        return Page(endpoint=FEED_RATES, signal="unknown", reason="缺少 comments，或为 null")
     harvest = Harvest()
     harvest.add_all(root.each("comments"), lambda record: _feed_rate(record, answer))
     harvest.expect(root, "maxPage")
@@ -272,7 +272,7 @@ def tag_clouds(answer: Answer) -> Page:
     """``listTagClouds.htm``: how many reviews there are, by words; no review."""
     total = answer.root.number("tags.rateSum")
     if total is None:
-        return Page(endpoint=TAG_CLOUDS, signal="unknown", reason="tags.rateSum is missing")
+        return Page(endpoint=TAG_CLOUDS, signal="unknown", reason="缺少 tags.rateSum")
     tags = tags_of(answer.root.each("tags.tagClouds"), "tag", "count")
     return Page(endpoint=TAG_CLOUDS, signal="ok", total=total, tags=tags)
 

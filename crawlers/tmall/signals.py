@@ -17,8 +17,8 @@ _PUNISH: Final = re.compile(
 _CAPTCHA_PAGE: Final = re.compile(r"\"action\"\s*:\s*\"captcha\"|滑块验证|rgv587_flag", re.IGNORECASE)
 _LOGIN_PAGE: Final = re.compile(r"login\.taobao\.com/member/login|login\.m\.taobao\.com/login|login\.tmall\.com")
 
-LOGIN: Final = Stop("login_required", "Taobao asks for a login")
-VERIFICATION: Final = Stop("verification", "Taobao asks for a verification")
+LOGIN: Final = Stop("login_required", "淘宝要求登录")
+VERIFICATION: Final = Stop("verification", "淘宝要求验证")
 
 _RET: Final = (
     (("FAIL_SYS_SESSION_EXPIRED", "ERR_SID_INVALID", "NOT_LOGIN"), "login_required"),
@@ -68,14 +68,14 @@ def _ret(root: Reader) -> Stop | None:
     code = first.partition("::")[0][:60]
     for codes, signal in _RET:
         if any(one in first for one in codes):
-            return Stop(signal, f"mtop refused: {code}")  # type: ignore[arg-type]
+            return Stop(signal, f"mtop 拒绝了：{code}")  # type: ignore[arg-type]
     if "denycdc_forbidden" in first:
-        return Stop("blocked", f"mtop refused: {code}")
+        return Stop("blocked", f"mtop 拒绝了：{code}")
     if _PUNISH.search(root.text("data.url")):
         return VERIFICATION
     if "被挤爆" in first:
-        return Stop("throttled", f"mtop refused: {code}")
-    return Stop("unknown", f"mtop failed: {code}")
+        return Stop("throttled", f"mtop 拒绝了：{code}")
+    return Stop("unknown", f"mtop 出错：{code}")
 
 
 def _page(text: str) -> Stop | None:
@@ -85,5 +85,5 @@ def _page(text: str) -> Stop | None:
     if _LOGIN_PAGE.search(short):
         return LOGIN
     if "被挤爆" in short:
-        return Stop("throttled", "Taobao says it is overcrowded")
-    return Stop("blocked", "denied by the gateway") if "denycdc_forbidden" in short else None
+        return Stop("throttled", "淘宝说访问太拥挤")
+    return Stop("blocked", "被网关拒绝") if "denycdc_forbidden" in short else None

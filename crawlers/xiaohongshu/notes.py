@@ -57,7 +57,7 @@ def feed(answer: Answer) -> Page:
     """``feed``: one note in full."""
     harvest = Harvest()
     harvest.add_all(_note_cards(data_with(answer.root, "items")), lambda item: _listed(item, answer))
-    return harvest.page(FEED, nothing=Stop("unknown", "success without a note in it"))
+    return harvest.page(FEED, nothing=Stop("unknown", "说成功，却没有笔记"))
 
 
 def profile(answer: Answer) -> Page:
@@ -92,7 +92,7 @@ def note_page(answer: Answer) -> Page:
         for said in harvest.drafts:
             if draft is not None and said.kind == "comment" and said.author_id and said.author_id == draft.author_id:
                 said.by_poster = True
-    nothing = Stop("gone", "the page holds no note") if missing else Stop("unknown", "noteDetailMap is empty")
+    nothing = Stop("gone", "页面里没有笔记") if missing else Stop("unknown", "noteDetailMap 是空的")
     return harvest.page(NOTE_PAGE, more=more, nothing=nothing)
 
 
@@ -171,7 +171,7 @@ def _stub(item: Reader, card: Reader, answer: Answer) -> Draft:
             created = id_time(native_id)
         except ValueError as error:
             where = item.first("id", "note_id").path
-            raise PayloadError(f"no creation time in the id ({error})", field=where) from error
+            raise PayloadError(f"编号里没有创建时间（{error}）", field=where) from error
     draft = _base(card, native_id)
     draft.created_at, draft.created_precision = created.at, created.precision
     draft.title = clean_note(card.text("display_title", "displayTitle", "title")) or None

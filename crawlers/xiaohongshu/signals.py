@@ -10,19 +10,19 @@ from crawlers.endpoint import Stop, destinations
 from crawlers.payload import Payload
 from crawlers.reading import Reader
 
-VERIFICATION: Final = Stop("verification", "Xiaohongshu asks for a captcha")
-LOGIN: Final = Stop("login_required", "Xiaohongshu asks for a login")
+VERIFICATION: Final = Stop("verification", "小红书要求验证")
+LOGIN: Final = Stop("login_required", "小红书要求登录")
 
 CODES: Final = {
-    "-100": Stop("login_required", "the login has expired (-100)"),
-    "-101": Stop("login_required", "no login (-101)"),
-    "-104": Stop("login_required", "this account has no access (-104)"),
-    "300011": Stop("blocked", "the account is restricted (300011): rest it for long"),
-    "300012": Stop("blocked", "the address is blocked (300012)"),
-    "300013": Stop("throttled", "too frequent (300013)"),
-    "300015": Stop("verification", "a verification is asked (300015)"),
-    "-510000": Stop("gone", "the note does not exist (-510000)"),
-    "-510001": Stop("gone", "the note cannot be seen any more (-510001)"),
+    "-100": Stop("login_required", "登录已过期（-100）"),
+    "-101": Stop("login_required", "没有登录（-101）"),
+    "-104": Stop("login_required", "这个账号没有权限（-104）"),
+    "300011": Stop("blocked", "账号受限（300011）：请长时间停用"),
+    "300012": Stop("blocked", "网络地址被拦截（300012）"),
+    "300013": Stop("throttled", "访问太频繁（300013）"),
+    "300015": Stop("verification", "要求验证（300015）"),
+    "-510000": Stop("gone", "笔记不存在（-510000）"),
+    "-510001": Stop("gone", "笔记已不可见（-510001）"),
 }
 
 STATUSES: Final = {
@@ -59,7 +59,7 @@ def inside(decoded: Decoded, root: Reader) -> Stop | None:
     if code in CODES:
         return CODES[code]
     if root["success"].value is False:
-        return Stop("unknown", f"the platform refused (code {code[:20]})")
+        return Stop("unknown", f"平台拒绝了（code {code[:20]}）")
     return None
 
 
@@ -74,4 +74,4 @@ def _state(root: Reader) -> Stop | None:
     if code in CODES:
         return CODES[code]
     holds_data = root.is_object("note.noteDetailMap") or root.is_list("user.notes") or root.is_list("search.feeds")
-    return None if holds_data else Stop("login_required", "a page without noteDetailMap: login wall or captcha")
+    return None if holds_data else Stop("login_required", "页面里没有 noteDetailMap：要登录或验证")

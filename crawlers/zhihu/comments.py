@@ -68,12 +68,12 @@ def comment_page(answer: Answer) -> Page:
     harvest.expect(root["paging"], "is_end")
     offset = next_params(answer).get("offset")
     total = root.number("counts.total_counts", "paging.totals", "common_counts")
-    nothing = Stop("empty", "no comments")
+    nothing = Stop("empty", "没有评论")
     first = not answer.param("offset")
     if not root["data"].value and (first or not total):
         offset = None
         if unfinished(root) and total:
-            nothing = Stop("unknown", f"no comments though there are {total}")
+            nothing = Stop("unknown", f"没有给出评论，总数却是 {total}")
     more = {"offset": offset} if offset else None
     harvest.expect_next(unfinished(root) and root["data"].value, more, "paging.next")
     counts = claims(root["counts"], {"folded": "collapsed_counts"})

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from crawlers.endpoint import Answer
-from crawlers.reading import Reader
+from crawlers.reading import LOST_DIGITS, Reader
 from crawlers.text import clean_html
 from crawlers.values import Moment, https_url, province
 from ingest.draft import Draft
@@ -115,7 +115,7 @@ def author_id(author: Reader) -> str | None:
     if author.flag("is_anonymous", "isAnonymous"):
         return None
     if isinstance(author["id"].value, float):
-        raise PayloadError("the id came as a float and has lost digits", field=author["id"].path)
+        raise PayloadError(LOST_DIGITS, field=author["id"].path)
     return author.id_or_none("id", "member.id") or author.id_or_none("url_token", "urlToken", "member.url_token")
 
 

@@ -59,11 +59,11 @@ def question_feeds(answer: Answer) -> Page:
     more = None if walled else next_params(answer) or None
     if not walled:
         harvest.expect_next(unfinished(root) and root["data"].value, more, "paging.next")
-    nothing = Stop("empty", "no answers")
+    nothing = Stop("empty", "没有回答")
     if not root["data"].value and not root["paging"].flag("is_end") and more is None:
-        nothing = Stop("unknown", "no answers though it is not the end")
+        nothing = Stop("unknown", "还没到底，却没有回答")
     page = harvest.page(FEEDS, more=more, nothing=nothing)
-    return _walled(page, "no more answers without a login (need_force_login)") if walled else page
+    return _walled(page, "不登录看不到更多回答（need_force_login）") if walled else page
 
 
 def _walled(page: Page, reason: str) -> Page:
@@ -103,7 +103,7 @@ def item_draft(record: Reader, answer: Answer) -> Draft:
     """An answer, article, question or video, by its ``type``. Raises PayloadError for another one."""
     build = BUILDERS.get(record.text("type"))
     if build is None:
-        raise PayloadError("not an answer, article, question or zvideo", field=f"{record.path}.type".lstrip("."))
+        raise PayloadError("不是回答、文章、问题或视频", field=f"{record.path}.type".lstrip("."))
     return build(record, answer)
 
 
@@ -117,8 +117,8 @@ def item(answer: Answer) -> Page:
 def other_list(answer: Answer) -> Page:
     """A list of Zhihu's whose items are of no known kind: empty at its end, else unknown."""
     if not answer.root["data"].value and answer.root["paging"].flag("is_end"):
-        return Page(endpoint=LIST, signal="empty", reason="an empty list at its end")
-    return Page(endpoint=LIST, signal="unknown", reason="a list of no known kind")
+        return Page(endpoint=LIST, signal="empty", reason="列表是空的，已到底")
+    return Page(endpoint=LIST, signal="unknown", reason="认不出的列表")
 
 
 def ssr_page(answer: Answer) -> Page:
@@ -133,9 +133,9 @@ def ssr_page(answer: Answer) -> Page:
         ("zvideos", zvideo_draft),
     ):
         harvest.add_all(entities[name].values(), lambda record, build=build: build(record, answer))  # type: ignore[misc]
-    page = harvest.page(PAGE, nothing=Stop("unknown", "a page without entities"))
+    page = harvest.page(PAGE, nothing=Stop("unknown", "页面里没有 entities"))
     if any(shown["needForceLogin"].value is True for shown in state.at("question.answers").values()):
-        return _walled(page, "the page shows no more without a login (needForceLogin)")
+        return _walled(page, "不登录，页面不再显示更多（needForceLogin）")
     return page
 
 
@@ -160,7 +160,7 @@ def official_search(answer: Answer) -> Page:
     hits = list(answer.root.each("Data.Items"))
     harvest.add_all(hits, lambda record: _official(record, answer))
     harvest.expect_in(answer.root.at("Data.Items"), "ContentText", "Title")
-    nothing = Stop("empty", answer.root.text("Data.EmptyReason")[:200] or "no results")
+    nothing = Stop("empty", answer.root.text("Data.EmptyReason")[:200] or "没有结果")
     other = sum(_is_other(_address(hit)) for hit in hits)
     return harvest.page(OFFICIAL, nothing=nothing, counts={"other": other} if other else None)
 
@@ -234,7 +234,7 @@ def _from_address(record: Reader) -> tuple[Kind, str, str | None, str] | None:
         return kind, native_id, question, url
     if _is_other(address):
         return None
-    raise PayloadError("an address that names no answer, article, question or video", field=f"{record.path}.Url")
+    raise PayloadError("链接不是回答、文章、问题或视频的", field=f"{record.path}.Url")
 
 
 _OTHER: Final = re.compile(r"www\.zhihu\.com/(?:people|org|topic|column|tardis)/")

@@ -114,7 +114,7 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
             return self.here.url(HOST, f"/question/{hit.native_id}")
         question = (hit.parent_native or "").removeprefix("question:")
         if not question:  # its short address only leads on, and nothing is followed
-            raise FetchFailed("no_address", "the search does not say which question was answered")
+            raise FetchFailed("no_address", "搜索没有说回答的是哪个问题")
         return self.here.url(HOST, f"/question/{question}/answer/{hit.native_id}")
 
     async def _whole(self, hit: Draft, home: str, trip: Trip) -> bool:
@@ -131,6 +131,6 @@ class ZhihuSearchSpider(ZhihuSpider, SearchSpider):
             return False
         own = tuple(draft for draft in page.mentions if mention_id(draft) == mention_id(hit))
         if not own and not page.problems:
-            raise FetchFailed("no_answer", "the page does not have what the search found")
+            raise FetchFailed("no_answer", "页面里没有搜索到的内容")
         self._take(replace(page, mentions=own), payload, trip, ListPass(key=home, cap=1))
         return True

@@ -10,30 +10,30 @@ from crawlers.endpoint import Stop, destinations
 from crawlers.payload import Payload
 from crawlers.reading import Reader
 
-VERIFICATION: Final = Stop("verification", "Zhihu asks for a verification")
-LOGIN: Final = Stop("login_required", "Zhihu asks for a login")
+VERIFICATION: Final = Stop("verification", "知乎要求验证")
+LOGIN: Final = Stop("login_required", "知乎要求登录")
 
 STATUSES: Final = {
     401: LOGIN,
     403: Stop("blocked", "HTTP 403"),
-    404: Stop("gone", "HTTP 404: deleted, or no comments"),
+    404: Stop("gone", "HTTP 404：已删除，或没有评论"),
     410: Stop("gone", "HTTP 410"),
     429: Stop("throttled", "HTTP 429"),
 }
 
 _CODES: Final = {
-    "40352": Stop("verification", "unusual traffic, a verification is asked (40352)"),
-    "40362": Stop("blocked", "access is limited for a while (40362)"),
-    "10001": Stop("blocked", "the request lacks what the page adds to it (10001)"),
-    "10003": Stop("blocked", "the request lacks what the page adds to it (10003)"),
-    "100": Stop("login_required", "Zhihu asks for a login (100)"),
+    "40352": Stop("verification", "流量异常，要求验证（40352）"),
+    "40362": Stop("blocked", "暂时限制访问（40362）"),
+    "10001": Stop("blocked", "请求缺少页面自己会加的内容（10001）"),
+    "10003": Stop("blocked", "请求缺少页面自己会加的内容（10003）"),
+    "100": Stop("login_required", "知乎要求登录（100）"),
 }
 
 _OFFICIAL_CODES: Final = {
-    "20001": Stop("login_required", "the access secret was not accepted (20001)"),
-    "30001": Stop("throttled", "the quota or rate limit is spent (30001)"),
-    "10001": Stop("unknown", "bad parameters (10001)"),
-    "90001": Stop("unknown", "an internal error of the platform (90001)"),
+    "20001": Stop("login_required", "访问密钥没有通过（20001）"),
+    "30001": Stop("throttled", "配额或频率用完了（30001）"),
+    "10001": Stop("unknown", "参数不对（10001）"),
+    "90001": Stop("unknown", "平台内部错误（90001）"),
 }
 
 _VERIFY_TITLE: Final = re.compile(r"<title>[^<]{0,40}安全验证")
@@ -58,9 +58,9 @@ def inside(decoded: Decoded, root: Reader) -> Stop | None:
         return _error(root["error"])
     if root.has("Code") and root.text("Code") != "0":
         code = root.text("Code")
-        return _OFFICIAL_CODES.get(code) or Stop("unknown", f"the open platform refused (Code {code[:20]})")
+        return _OFFICIAL_CODES.get(code) or Stop("unknown", f"知乎开放平台拒绝了（Code {code[:20]}）")
     if any(shown["antiSpider"].value is True for shown in root.at("initialState.question.answers").values()):
-        return Stop("blocked", "the page is marked antiSpider")
+        return Stop("blocked", "页面带有 antiSpider 标记")
     return None
 
 

@@ -28,7 +28,7 @@ class ZhihuSpider(HttpSpider):
 
     async def crawl(self, target: Target, trip: Trip) -> None:
         if target.keyword is not None:  # the run has no browser: the other targets may be well
-            raise FetchFailed("no_browser", "a keyword is searched for in a browser, and none was found")
+            raise FetchFailed("no_browser", "关键词要在浏览器里搜索，没有找到浏览器")
         trip.expected += 1
         with self.passing(target.key, trip) as lane:
             if target.article_id is not None:
@@ -43,14 +43,14 @@ class ZhihuSpider(HttpSpider):
                     async for reading in self.walk(lane, trip, first, referer=home):
                         found.update(_posts(reading.page))
                 except FetchFailed as error:  # what was found so far may be well
-                    trip.notes.append(f"answers of question {target.question_id}: {error.kind}")
+                    trip.notes.append(f"问题 {target.question_id} 的回答没有读全（{error.kind}）")
             else:
                 lane.ended = "end"
             for draft in found.values():
                 try:
                     await self._comments(draft, trip, home)
                 except FetchFailed as error:  # the other answers may be well
-                    trip.notes.append(f"comments of {draft.kind} {draft.native_id}: {error.kind}")
+                    trip.notes.append(f"{draft.kind} {draft.native_id} 的评论没有读全（{error.kind}）")
 
     async def _page(self, url: str, lane: ListPass, trip: Trip) -> dict[str, Draft]:
         """What the page itself shows; nothing when it was removed."""
@@ -71,7 +71,7 @@ class ZhihuSpider(HttpSpider):
                         try:
                             await self._replies(root, trip, referer)
                         except FetchFailed as error:  # the other comments may be well
-                            trip.notes.append(f"replies of comment {root.native_id}: {error.kind}")
+                            trip.notes.append(f"评论 {root.native_id} 的回复没有读全（{error.kind}）")
 
     async def _replies(self, root: Draft, trip: Trip, referer: str) -> None:
         """All replies of a comment that shows only the first of them."""

@@ -159,7 +159,7 @@ class ImportJob:
             duplicate=duplicate,
             dead=dead,
             status="complete" if state.finished else "partial",
-            reason="" if state.finished else "interrupted; the same import goes on from there",
+            reason="" if state.finished else "中断了；再次导入同一文件会从这里接着做",
             started_at=began,
             finished_at=self._clock.now(),
         )

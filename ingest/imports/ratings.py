@@ -55,7 +55,7 @@ def stars(value: Any) -> Stars:
         return stars_of_ten(text)
     match = _RATING.fullmatch(text)
     if not match or float(match[1]) > 5:
-        raise Poison("not a rating from 1 to 5 (or 好评/中评/差评)", field="rating")
+        raise Poison("评分不是 1 到 5，也不是好评、中评、差评", field="rating")
     number = float(match[1])
     return Stars(int(number + 0.5), "5", None if number.is_integer() else f"{number:g}/5")
 
@@ -66,7 +66,7 @@ def stars_of_ten(value: Any) -> Stars:
         return Stars()
     match = _OF_TEN.fullmatch(str(value).strip())
     if not match:
-        raise Poison("not a rating from 0 to 10", field="rating10")
+        raise Poison("评分不是 0 到 10", field="rating10")
     number = float(match[1])
     return Stars(max(1, int(number / 2 + 0.5)), "5", f"{number:g}/10")
 
@@ -77,7 +77,7 @@ def stars_of_nps(value: Any) -> Stars:
         return Stars()
     match = _NPS.fullmatch(str(value).strip())
     if not match:
-        raise Poison("not an NPS answer from 0 to 10", field="nps")
+        raise Poison("NPS 不是 0 到 10", field="nps")
     answer = int(match[1])
     rating = 1 if answer <= 3 else 2 if answer <= 6 else 3 if answer <= 8 else answer - 5
     return Stars(rating, "5", f"NPS {answer}/10")
@@ -92,6 +92,6 @@ def stars_of_csat(value: Any) -> Stars:
     if rating is None:
         match = _CSAT.fullmatch(text)
         if not match:
-            raise Poison("not a CSAT answer from 1 to 5", field="csat")
+            raise Poison("CSAT 不是 1 到 5", field="csat")
         rating = int(match[1])
     return Stars(rating, "5", f"CSAT {rating}/5")

@@ -107,7 +107,7 @@ class _Row:
         value = self.cell(field)
         if isinstance(value, dict | list | float):
             if field == "text":
-                raise Poison("not a text", field=field)
+                raise Poison("不是文字", field=field)
             self.left_out[field] += 1
             return None
         return None if value is None else str(value).strip()
@@ -152,7 +152,7 @@ class _Row:
         if has_lost_digits(value):
             raise Poison(LOST_DIGITS, field="id")
         if isinstance(value, float | bool | dict | list):
-            raise Poison("not an id; a float has lost digits", field="id")
+            raise Poison("不是编号；小数已经丢了位数", field="id")
         if value is None:
             return None
         plain = _unwrapped(str(value))

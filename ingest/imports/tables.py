@@ -153,7 +153,7 @@ def _json_table(rows: Iterator[Row | BadRow]) -> Table:
 def _json_rows(file: IO[str]) -> Iterator[Row | BadRow]:
     for number, line in enumerate(_lines(file), 1):
         if line is None:
-            yield BadRow(number, f"line longer than {MAX_LINE} characters", b"")
+            yield BadRow(number, f"一行超过 {MAX_LINE} 个字符", b"")
             continue
         if not line.strip():
             yield Row(number, {"text": ""})
@@ -161,18 +161,19 @@ def _json_rows(file: IO[str]) -> Iterator[Row | BadRow]:
         try:
             value = json.loads(line, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
-            yield BadRow(number, f"not JSON: {error}", line.encode("utf-8", "replace"))
+            where = f"（第 {error.colno} 个字符处）" if isinstance(error, json.JSONDecodeError) else ""
+            yield BadRow(number, f"不是 JSON{where}", line.encode("utf-8", "replace"))
             continue
         if isinstance(value, str):
             yield Row(number, {"text": value})
         elif isinstance(value, dict):
             yield Row(number, value)
         else:
-            yield BadRow(number, "neither an object nor a text", line.encode("utf-8", "replace"))
+            yield BadRow(number, "既不是对象，也不是文字", line.encode("utf-8", "replace"))
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"JSON 里没有 {name}")
 
 
 def _delimited(file: IO[str], ending: str, text_headings: frozenset[str]) -> Table:
@@ -235,7 +236,7 @@ def _delimiter(first: str, ending: str) -> str:
 def _text_rows(file: IO[str]) -> Iterator[Row | BadRow]:
     for number, line in enumerate(_lines(file), 1):
         if line is None:
-            yield BadRow(number, f"line longer than {MAX_LINE} characters", b"")
+            yield BadRow(number, f"一行超过 {MAX_LINE} 个字符", b"")
         else:
             yield Row(number, {"text": line.strip("\r\n")})
 
@@ -255,18 +256,18 @@ def _csv_rows(file: IO[str], delimiter: str, columns: Sequence[str]) -> Iterator
             return
         except csv.Error as error:
             number += 1
-            yield BadRow(number, f"not CSV: {error}", lines.keep_first() if lines.overrun else lines.raw())
+            yield BadRow(number, f"不是 CSV：{error}", lines.keep_first() if lines.overrun else lines.raw())
             continue
         if lines.too_long:
             number += 1
             lines.too_long = False
-            yield BadRow(number, f"line longer than {MAX_LINE} characters", lines.raw())
+            yield BadRow(number, f"一行超过 {MAX_LINE} 个字符", lines.raw())
             continue
         if not cells and len(columns) > 1:
             continue  # an empty line between rows is layout, not a row
         number += 1
         if len(cells) > len(columns):
-            yield BadRow(number, f"{len(cells)} cells under {len(columns)} headings", lines.raw())
+            yield BadRow(number, f"表头 {len(columns)} 列，这一行有 {len(cells)} 格", lines.raw())
         else:
             yield Row(number, dict(zip(columns, cells, strict=False)))
 
@@ -304,7 +305,7 @@ class _Tape:
 
     def __next__(self) -> str:
         if self.overrun:
-            raise csv.Error("a quotation mark that is never closed")
+            raise csv.Error("引号没有闭合")
         line = next(self._lines)
         self.too_long = self.too_long or line is None
         line = "\n" if line is None else line

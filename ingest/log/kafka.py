@@ -85,9 +85,7 @@ class KafkaLog(EventLog):
         for record, (key, value, headers) in zip(records, rows, strict=True):
             size = len(key) + len(value) + sum(len(head) + len(said) for head, said in headers)
             if size > limit:
-                raise Poison(
-                    f"a record of {size} bytes is larger than log.kafka.message_bytes allows: {record.key[:80]}"
-                )
+                raise Poison(f"一条记录有 {size} 字节，超过 log.kafka.message_bytes：{record.key[:80]}")
         self._append(name, rows)
         if mark is not None:
             self._append(self.settings.prefix + CHECKPOINTS, [mark])

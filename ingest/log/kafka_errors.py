@@ -60,7 +60,7 @@ def as_ours(error: BaseException, settings: KafkaSettings, what: str) -> Shengwe
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return ConfigError(f"Kafka 里没有要用的主题（{what}）：运行 shengwen topics create 建立，topics check 检查")
     if isinstance(error, _TOO_LARGE):
-        return Poison(f"larger than the broker or log.kafka.message_bytes allows ({what})")
+        return Poison(f"记录太大，Kafka 或 log.kafka.message_bytes 不允许（{what}）")
     if isinstance(error, errors.KafkaConfigurationError | errors.UnsupportedVersionError):
         return ConfigError(f"[log.kafka] 的设置和这台 Kafka 不合（{what}: {name}）")
     if isinstance(error, _AWAY) or _closed_by_another(error):

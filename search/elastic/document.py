@@ -124,7 +124,7 @@ def body(state: State) -> bytes:
             document["mention"] = state.json or mention.to_json().decode()
         return orjson.dumps(document)
     except (TypeError, ValueError) as error:  # a lone surrogate, in a record that was never validated
-        raise Poison("text that has no UTF-8 form") from error
+        raise Poison("文字无法写成 UTF-8") from error
 
 
 def _derived(mention: ClassifiedMention) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _derived(mention: ClassifiedMention) -> dict[str, Any]:
     for name, values in keywords.items():
         for value in values:
             if len(value) > MAX_KEYWORD_BYTES // 4 and len(value.encode("utf-8", "replace")) > MAX_KEYWORD_BYTES:
-                raise Poison(f"longer than the {MAX_KEYWORD_BYTES} bytes that can be looked up", field=name)
+                raise Poison(f"超过能查找的 {MAX_KEYWORD_BYTES} 字节", field=name)
     return {
         **keywords,
         "product_grams": product_grams,

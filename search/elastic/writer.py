@@ -171,7 +171,7 @@ class Writer:
         # Also of what was there already: whoever wrote it may have died before this.
         self._indices.refresh({job.source for job in jobs})
         if refused:
-            raise Poison(f"refused by Elasticsearch: {refused[0][1]}")
+            raise Poison(f"Elasticsearch 拒绝了：{refused[0][1]}")
         return known
 
     def _judge(self, job: _Job, judge: _Judge, mark: str) -> None:

@@ -16,7 +16,7 @@ from tests.alerts.conftest import Room
 from tests.alerts.helpers import NOW
 from tests.alerts.test_coverage import crawl
 
-STOPPED = Stop("zhihu", "login_required", "feeds: Zhihu asks for a login", NOW, NOW - timedelta(hours=50), True)
+STOPPED = Stop("zhihu", "login_required", "zhihu.feeds: 知乎要求登录", NOW, NOW - timedelta(hours=50), True)
 
 
 class Collector:
@@ -54,7 +54,7 @@ def test_a_stop_is_told_once_over_ticks_restarts_and_processes(room: Room, colle
     (message,) = room.outbox("alert")
     for words in ("shengwen login zhihu", "按“恢复”", "上次登录在 "):
         assert words in message.body
-    assert "asks for a login" not in message.body  # a parser's English is for logs
+    assert "zhihu.feeds" not in message.body  # a parser's word is for the sources page
     assert room.read.open_alerts()[0].ticket is None
 
 
@@ -152,13 +152,14 @@ def test_a_source_that_stops_only_in_part_is_told_too(room: Room, collector: Col
 @pytest.mark.parametrize(
     ("signal", "reason", "title", "advice"),
     [
-        ("login_required", "JD asks for a login", "平台要求登录", "shengwen login jd"),
+        ("login_required", "jd.productPageComments: 京东要求登录", "平台要求登录", "shengwen login jd"),
         ("login_required", "京东开放平台（错误码 19）：请重新授权", "密钥或授权无效", "错误码 19"),
         ("verification", "", "平台要求验证", "shengwen login jd"),
         ("throttled", "HTTP 429", "平台嫌请求太多", "requests_per_hour"),
         ("blocked", "HTTP 403", "平台拒绝访问", "歇一天"),
-        ("blocked", "jd.productPageComments: an empty answer", "平台拒绝访问", "可改在浏览器里读商品页"),
-        ("unknown", "an empty body", "应答看不懂", "改版"),
+        ("blocked", "jd.productPageComments: 京东给了空答复", "平台拒绝访问", "可改在浏览器里读商品页"),
+        ("blocked", "tmall.traderates: 淘宝开放平台拒绝了（code 9）", "平台拒绝访问", "歇一天"),
+        ("unknown", "zhihu.feeds: 答复为空", "应答看不懂", "改版"),
     ],
 )
 def test_every_signal_says_in_chinese_what_to_do(

@@ -36,7 +36,7 @@ def test_a_flipped_bit_is_refused(copied: Path) -> None:
     data = bytearray((copied / WEIGHTS).read_bytes())
     data[len(data) // 2] ^= 1
     (copied / WEIGHTS).write_bytes(bytes(data))
-    with pytest.raises(ModelError, match="corrupted or swapped"):
+    with pytest.raises(ModelError, match="已损坏或被替换"):
         LinearClassifier(load_taxonomy(), copied)
 
 

@@ -365,7 +365,7 @@ def _content() -> Iterator[Fault]:
     yield well("never_ends", _remembering(_never_ends), whole=True)
     yield Fault("stuck", "before", "complete|partial", _remembering(_stuck), whole=True)
     # Tmall's pages go by number: one that tells a wrong number does not mislead.
-    yield Fault("lost_way", "after", "partial .*paging.next is missing", lambda _: _lost_way)
+    yield Fault("lost_way", "after", "partial .*缺少 paging.next", lambda _: _lost_way)
     yield Fault("points_back", "after", "complete|partial", _loops, where={"tmall reviews": "all"})
 
 

@@ -96,7 +96,7 @@ def test_a_trip_carries_counts_and_what_was_missing_into_its_coverage() -> None:
     assert not trip.whole
     trip.end("partial", reason=trip.shortfall)
     record = trip.coverage("douyin")
-    assert record.reason == "douyin.comment.list: has_more is missing"
+    assert record.reason == "douyin.comment.list：缺少 has_more"
     (fill,) = record.fill
     assert (fill.records, fill.fields["author"], fill.fields["region"]) == (4, 4, 2)
     assert coverage_from_json(record.model_dump_json().encode()) == record

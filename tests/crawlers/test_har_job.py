@@ -77,7 +77,7 @@ def test_a_har_tells_coverage_and_fill_rates_of_each_platform(tmp_path: Path) ->
         imported(path, log)
         (told,) = coverage(log)
         assert (told.source, told.got, told.new, told.dead, told.pages) == ("import:har-jd", 4, 3, 1, 3)
-        assert (told.status, told.reason) == ("partial", "1 answers said verification")
+        assert (told.status, told.reason) == ("partial", "1 条答复是 verification")
         (fill,) = told.fill
         assert (fill.records, fill.broken, fill.fields["text"], fill.fields["append"]) == (3, 1, 3, 0)
         imported(path, log)
@@ -114,7 +114,7 @@ def test_walls_without_a_body_are_seen(tmp_path: Path, wall: dict[str, Any], sig
     with SqliteLog(tmp_path / "log.db") as log:
         imported(saved(tmp_path / "a.har", wall), log)
         (told,) = coverage(log)
-    assert (told.status, told.got, told.reason) == ("partial", 0, f"1 answers said {signal}")
+    assert (told.status, told.got, told.reason) == ("partial", 0, f"1 条答复是 {signal}")
 
 
 def test_what_a_page_loads_besides_is_passed_over(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_nothing_is_requested_in_quiet_hours(shop: ShopServer, home: Home) -> No
     shop.reviews["1"] = [review(n) for n in range(30, 0, -1)]
     home.configure(jd=shop.settings("1", quiet_hours=["11:30-13:00"]))
     report = home.crawl("jd")
-    assert (report.status, report.reason) == ("partial", "quiet_hours: until 13:00 Beijing time")
+    assert (report.status, report.reason) == ("partial", "quiet_hours：安静时段，到北京时间 13:00 为止")
     assert not shop.hits  # not even robots.txt
     assert (report.coverage[0].got, report.coverage[0].status) == (0, "partial")
     home.now = NOON + timedelta(hours=1)

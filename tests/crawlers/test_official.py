@@ -148,7 +148,7 @@ def test_a_look_back_that_was_cut_off_is_gone_on_with(tmp_path: Path) -> None:
             one.text += "。追加：开始漏水了"
         stop, asked = threading.Event(), len(server.got)
         fake.trouble = lambda got: stop.set() if len(server.got) - asked == 12 else None
-        assert home.run(stop, **keys).reason == "cancelled"
+        assert home.run(stop, **keys).reason == "被要求停下，下一次接着采"
         again = Counter(home.ids().values())[2]
         assert 0 < again < 29
         fake.trouble = lambda got: None

@@ -197,7 +197,7 @@ def test_sigterm_ends_an_api_run_cleanly(tmp_path: Path) -> None:
         job = job_in(tmp_path, jos=FAST | jos_keys(server, requests_per_minute=60))
         report = run_spider("jd", job, 60, stop=stop)
         assert report.report is not None, report.log_tail
-        assert (report.status, report.exit_code, report.report.reason) == ("partial", 0, "cancelled")
+        assert (report.status, report.exit_code, report.report.reason) == ("partial", 0, "被要求停下，下一次接着采")
         assert report.report.coverage[0].got > 0
 
 

@@ -132,7 +132,7 @@ def test_a_run_that_is_asked_to_end_does_and_the_next_goes_on(tmp_path: Path) ->
         stop = threading.Event()
         fake.trouble = lambda got: stop.set() if len(server.got) == 3 else None
         done = home.run(stop, **jos_keys(server))
-        assert (done.status, done.reason, len(server.got)) == ("partial", "cancelled", 3)
+        assert (done.status, done.reason, len(server.got)) == ("partial", "被要求停下，下一次接着采", 3)
         home.run(**jos_keys(server))
         assert home.ids() == Counter({f"jd:review:{one.id}": 1 for one in fake.said})
 

@@ -212,7 +212,7 @@ def test_a_text_that_no_record_has_any_more_is_named(
 def test_cards_of_another_shape_are_unknown_and_not_the_end_of_the_list() -> None:
     body = changed(r.JD_LIST_PAGE, "result.floors.1.data", [{"commentVO": {"commentId": "1"}}])
     page = read("jd", body)
-    assert (page.signal, page.reason) == ("unknown", "result.floors[1].data[0].commentInfo is missing")
+    assert (page.signal, page.reason) == ("unknown", "缺少 result.floors[1].data[0].commentInfo")
 
 
 # -- what only some endpoints have -----------------------------------------------------------------------------------

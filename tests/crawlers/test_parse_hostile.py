@@ -212,10 +212,10 @@ def test_cut_and_garbled_bytes_of_real_answers_give_a_page(platform: str, data: 
 def test_too_large_and_too_deep_are_unknown(platform: str) -> None:
     large = read(platform, b"[" + b" " * MAX_BODY)
     assert (large.signal, large.mentions) == ("unknown", ())
-    assert "bytes" in large.reason
+    assert "字节" in large.reason
     deep = read(platform, '{"data":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1))
     assert (deep.signal, deep.mentions) == ("unknown", ())
-    assert "nested" in deep.reason
+    assert "嵌套超过" in deep.reason
 
 
 @every_platform

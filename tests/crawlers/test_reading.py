@@ -40,7 +40,7 @@ def test_what_is_no_id_is_refused_with_its_path(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [7.6e18, 7.0, "7.6e18", "7.0"])
 def test_a_float_is_blamed_for_its_lost_digits(value: Any) -> None:
-    with pytest.raises(PayloadError, match="has lost digits"):
+    with pytest.raises(PayloadError, match="丢了位数"):
         Reader({"id": value}).id("id")
 
 
@@ -70,7 +70,7 @@ def test_lists_are_read_with_their_places() -> None:
     reader = Reader({"empty": [], "data": [{"x": 1}, None]}, "root")
     assert [item.path for item in reader.each("missing", "empty", "data")] == ["root.data[0]", "root.data[1]"]
     assert reader.at("data.0.x").value == 1
-    with pytest.raises(PayloadError, match=r"root\.data\[1\]: an object is expected, not null"):
+    with pytest.raises(PayloadError, match=r"root\.data\[1\]: 应为对象，却是空值"):
         reader["data"][1].record()
 
 

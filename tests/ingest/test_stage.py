@@ -428,7 +428,7 @@ def test_a_stream_of_nothing_but_poison_stops_the_stage_before_anything_is_parke
 ) -> None:
     fill(log, 2000)
     stage = a_stage(log, reject_all, clock)
-    with pytest.raises(DeadLetterLimit, match=r"100 records in a row.*bad deploy"):
+    with pytest.raises(DeadLetterLimit, match=r"连续 100 条处理不了.*bad deploy"):
         stage.run(threading.Event())
     assert (log.end_offsets(Topics.DEAD_LETTERS), committed(log)) == ({0: 0}, 0)
     assert stage.health.state == "failed"
@@ -464,7 +464,7 @@ def test_too_large_a_share_of_poison_stops_the_stage(log: SqliteLog, clock: Manu
         assert stage.drain() == 600
         assert len(DeadLetters(log, clock).open()) == 60 * bad
         return
-    with pytest.raises(DeadLetterLimit, match="120 of the last 200 records"):
+    with pytest.raises(DeadLetterLimit, match="最近 200 条里有 120 条"):
         stage.drain()
     assert (committed(log), len(DeadLetters(log, clock).open())) == (180, 108)
 
@@ -476,7 +476,7 @@ def test_the_share_is_judged_when_the_window_fills_with_good_records(log: Sqlite
         reject_all([record for record in records if number(record) < 80 and number(record) % 10 < 9], reject)
 
     policy = StagePolicy(batch_size=20, max_rejected_ratio=0.5, ratio_window=100)
-    with pytest.raises(DeadLetterLimit, match="72 of the last 100 records"):
+    with pytest.raises(DeadLetterLimit, match="最近 100 条里有 72 条"):
         a_stage(log, work, clock, policy).drain()
     assert committed(log) == 80
 

@@ -394,7 +394,7 @@ def test_a_writer_that_waits_too_long_for_another_is_told_to_retry(path: Path) -
     store = Store(path, busy_timeout_ms=30)
     with closing(store), closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Retryable, match="busy"), store.writing():
+        with pytest.raises(Retryable, match="正忙"), store.writing():
             pytest.fail("wrote beside another writer")
         other.execute("COMMIT")
         with store.writing() as connection:

@@ -249,7 +249,7 @@ def test_init_writes_settings_that_load_and_overwrites_none(home: Path, capsys: 
     ("text", "said"),
     [
         ("[brand\n", "不是有效的 TOML"),
-        ("[brand]\nnmae = 'x'\n", "brand.nmae：没有这个设置项"),
+        ("[brand]\nnmae = 'x'\n", "brand.nmae：没有这一项"),
         ("[web]\nport = 99999\n", "web.port"),
         ("[[alerts.channels]]\nname='a'\ntype='wecom'\nurl='ftp://secret-key'\n", "alerts.channels"),
         ("[crawl.jd]\ntargets = [{ sku = 'abc' }]\n", "crawl.jd"),

@@ -172,7 +172,7 @@ def test_a_poisoned_stage_shows_in_healthz_while_the_others_go_on(home: Home) ->
         assert service._runner is not None
         health = service._runner.health()
         wait_until(lambda: health["index"].state == "running", what="the other stages")
-        assert "100 records in a row" in health["classify"].last_error
+        assert "连续 100 条" in health["classify"].last_error
         assert rooms.letters.count() == 0, "a bad deploy must not empty the topic into the dead letters"
         assert rooms.log.lag(Topics.COLLECTED, "classify") == 150
         assert count(rooms).adds_up

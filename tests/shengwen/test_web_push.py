@@ -113,7 +113,7 @@ def test_every_item_has_its_own_answer_in_order(world: World, token: str) -> Non
         "url",
         "created_at",
     ]
-    assert all(one["reason"] for one in results if one["status"] == "rejected")
+    assert all(re.search("[一-龥]", one["reason"]) for one in results if one["status"] == "rejected")
     first, second = streamed(world)
     assert (first.text, second.text, first.id == second.id) == ("漏水，电话[电话]", "又漏水了", True)
 
@@ -229,6 +229,20 @@ def test_a_bomb_is_refused_before_anything_is_made_of_it(
         ({"id": "   "}, "id"),
         ({"author": "a\tb"}, "author"),
         ({"product": {"sku": "1\r"}}, "product.sku"),
+        ({"created_at": True}, "created_at"),
+        ({"created_at": [1]}, "created_at"),
+        ({"created_at": 1.5}, "created_at"),
+        ({"created_at": "2031-01-01"}, "created_at"),
+        ({"text": "x" * 50_001}, "text"),
+        ({"text": None}, "text"),
+        ({"kind": "letter"}, "kind"),
+        ({"likes": -1}, "likes"),
+        ({"likes": "1"}, "likes"),
+        ({"appends": "又漏了"}, "appends"),
+        ({"appends": ["x"] * 21}, "appends"),
+        ({"nps": 11}, "nps"),
+        ({"product": "K20"}, "product"),
+        ({"stars": 5}, "stars"),
     ],
 )
 def test_times_and_ids_that_cannot_be_are_refused_and_say_why(
@@ -330,7 +344,7 @@ def test_every_batch_tells_the_sources_page_that_something_arrived(world: World,
         (2, 2, 2, 0, "complete"),
         (4, 3, 1, 2, "partial"),
     ]
-    assert "1 " in told[1].reason
+    assert "1 条没有收下" in told[1].reason
     push(world, "swt_000000000000_" + "x" * 43, batch)  # nobody's: nothing to tell
     assert len(list(world.log.read(Topics.COVERAGE, 0, 0, 100))) == 2
 

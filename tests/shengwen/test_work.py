@@ -253,7 +253,7 @@ def test_what_needs_a_person_ends_with_its_own_code_and_says_why(home: Path, tmp
     with work(home, tmp_path, "classify") as running:
         assert running.process.wait(60) == EXIT_PERMANENT, running.said
     assert "错误：classify 停下了，要人处理" in running.said
-    assert "100 records in a row" in running.said
+    assert "连续 100 条" in running.said
     assert rooms.log.lag(Topics.COLLECTED, CLASSIFY) == 150
     assert beats(Home(home)) == []
 
