@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_VENV := .venv-torch
 
+# An index that breaks off is asked again for two minutes, not for eight seconds.
+export PIP_RETRIES ?= 9
+
 .PHONY: help run setup setup-dev setup-torch test test-torch check bench lock clean
 
 help:

@@ -39,6 +39,28 @@ def missing(server: str, reason: str, *, optional: bool = False) -> NoReturn:
     pytest.skip(f"{server}: {reason}")
 
 
+def maven(server: str, *arguments: str, folder: Path) -> None:
+    """Fetch by Maven in ``folder``; asked again when the repository breaks off."""
+    program = shutil.which("mvn")
+    if program is None:
+        missing(server, "no Maven (mvn) on the PATH to fetch it with")
+    said = ""
+    for wait in (0, 5, 20):
+        time.sleep(wait)
+        try:
+            subprocess.run(
+                [program, "-q", "-B", *arguments],
+                cwd=folder, check=True, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.CalledProcessError as error:
+            said = (error.stdout + error.stderr)[-500:]
+        except subprocess.TimeoutExpired:
+            missing(server, "Maven did not fetch it within ten minutes")
+        else:
+            return
+    missing(server, f"Maven could not fetch it: {said}")
+
+
 def java(at_least: int) -> Path | None:
     """The folder of a Java of this version or later (JAVA_HOME, the usual folder, the PATH): the oldest that fits."""
     folders = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []

@@ -19,7 +19,17 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from search.elastic.config import ElasticSettings
-from tests.servers.base import ServerProcess, cache_folder, free_port, give_away, java, missing, scratch, unprivileged
+from tests.servers.base import (
+    ServerProcess,
+    cache_folder,
+    free_port,
+    give_away,
+    java,
+    maven,
+    missing,
+    scratch,
+    unprivileged,
+)
 
 ARTIFACT: Final = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
 CURRENT: Final = "8.19.0"
@@ -34,22 +44,13 @@ def archive(version: str) -> Path:
     known = cache_folder() / "elasticsearch" / f"elasticsearch-{version}.zip"
     if known.exists() and zipfile.is_zipfile(known):
         return known
-    maven = shutil.which("mvn")
-    if maven is None:
-        missing("Elasticsearch", "Maven (mvn) is not on the PATH to download it with")
     known.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=known.parent) as folder:
-        try:
-            done = subprocess.run(
-                [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT.format(version=version)}",
-                 f"-DoutputDirectory={folder}"],
-                capture_output=True, text=True, timeout=600, check=False, cwd=folder,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            missing("Elasticsearch", f"the download of {version} took more than ten minutes")
+        wanted = f"-Dartifact={ARTIFACT.format(version=version)}"
+        maven("Elasticsearch", "dependency:copy", wanted, f"-DoutputDirectory={folder}", folder=Path(folder))
         found = [*Path(folder).glob("*.zip")]
-        if done.returncode or not found or zipfile.ZipFile(found[0]).testzip() is not None:
-            missing("Elasticsearch", f"{version} could not be downloaded: {(done.stdout + done.stderr)[-500:]}")
+        if not found or zipfile.ZipFile(found[0]).testzip() is not None:
+            missing("Elasticsearch", f"{version} did not come down whole")
         found[0].replace(known)
     return known
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from ingest.log.kafka_config import KafkaSettings
-from tests.servers.base import ServerProcess, cache_folder, free_port, java, missing, scratch
+from tests.servers.base import ServerProcess, cache_folder, free_port, java, maven, missing, scratch
 from tests.servers.papers import issue_papers
 
 VERSION: Final = "4.1.1"
@@ -74,7 +74,7 @@ def jars() -> Path:
     """The folder of Kafka's jars, downloaded once. Half a download is none: the folder appears whole or not at all."""
     folder = cache_folder() / f"kafka-{VERSION}"
     if java(JAVA) is None:
-        missing("kafka", f"no Java {JAVA} or later")
+        missing("Kafka", f"no Java {JAVA} or later")
     with (cache_folder() / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
@@ -83,26 +83,9 @@ def jars() -> Path:
 
 
 def _download(folder: Path) -> None:
-    maven = shutil.which("mvn")
-    if maven is None:
-        missing("kafka", "no Maven (mvn) to fetch it with")
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=cache_folder()) as temporary:
         (Path(temporary) / "pom.xml").write_text(_POM, encoding="utf-8")
-        command = [maven, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
-        try:
-            subprocess.run(
-                command,
-                cwd=temporary,
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=600,
-                stdin=subprocess.DEVNULL,
-            )
-        except subprocess.CalledProcessError as error:
-            missing("kafka", f"Maven could not fetch it: {(error.stdout + error.stderr)[-500:]}")
-        except subprocess.TimeoutExpired:
-            missing("kafka", "Maven did not fetch it within ten minutes")
+        maven("Kafka", "dependency:copy-dependencies", "-DoutputDirectory=lib", folder=Path(temporary))
         (Path(temporary) / "lib").rename(folder)
 
 
