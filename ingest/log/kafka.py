@@ -93,7 +93,7 @@ class KafkaLog(EventLog):
     def _append(self, name: str, rows: Sequence[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> None:
         if not rows:
             return
-        what = f"producing to {name}"
+        what = f"写入 {name}"
         now = millis(self._clock.now())
         with mapped(self.settings, what):
             producer = self._producer_now()
@@ -188,7 +188,7 @@ class KafkaLog(EventLog):
         found: list[Record] = []
         size = 0
         deadline = time.monotonic() + 3 * self.settings.request_timeout
-        with mapped(self.settings, f"reading {place.topic}"):
+        with mapped(self.settings, f"读取 {place.topic}"):
             if self._reader is None:
                 with self._lock:
                     self._check_open()
@@ -228,7 +228,7 @@ class KafkaLog(EventLog):
     def trim(self, topic: str, before: datetime) -> int:
         places = self._places(topic)
         prefix = self._group(topic, "")
-        listed = self._ask("listing groups", lambda admin: admin.list_groups())
+        listed = self._ask("列出消费组", lambda admin: admin.list_groups())
         groups = [str(one["group_id"]) for one in listed if str(one["group_id"]).startswith(prefix)]
         if not groups:
             return 0
@@ -242,26 +242,26 @@ class KafkaLog(EventLog):
             if (cut := min(passed, old)) > starts[place]:
                 cuts[place] = cut
         if cuts:
-            self._ask(f"trimming {topic}", lambda admin: admin.delete_records(cuts))
+            self._ask(f"清理 {topic}", lambda admin: admin.delete_records(cuts))
         return sum(cut - starts[place] for place, cut in cuts.items())
 
     def check_topics(self) -> Mapping[str, kafka_topics.Found]:
         """The topics as they are. Raises ConfigError (Chinese) when they are missing or wrong."""
-        return self._ask("checking topics", lambda admin: kafka_topics.check(admin, self.settings, self.wanted))
+        return self._ask("检查主题", lambda admin: kafka_topics.check(admin, self.settings, self.wanted))
 
     def describe_topics(self) -> Mapping[str, kafka_topics.Found]:
         """Those topics of ours that are there, by Kafka's name."""
         names = [want.name for want in self.wanted]
-        return self._ask("listing topics", lambda admin: kafka_topics.describe(admin, names))
+        return self._ask("列出主题", lambda admin: kafka_topics.describe(admin, names))
 
     def create_topics(self) -> list[str]:
         """Make the missing topics; the names of the new ones. Those that are there stay as they are."""
-        return self._ask("creating topics", lambda admin: kafka_topics.create(admin, self.settings, self.wanted))
+        return self._ask("建立主题", lambda admin: kafka_topics.create(admin, self.settings, self.wanted))
 
     def groups(self, topic: str) -> list[str]:
         """The groups that were ever members on ``topic``, as the broker knows them."""
         prefix = self._group(topic, "")
-        listed = self._ask("listing groups", lambda admin: admin.list_groups())
+        listed = self._ask("列出消费组", lambda admin: admin.list_groups())
         names = (str(one["group_id"]) for one in listed)
         return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
@@ -303,9 +303,9 @@ class KafkaLog(EventLog):
     def _count(self, name: str) -> int:
         known, count = self._partitions.get(name, (0.0, 0))
         if not count or time.monotonic() - known > PARTITIONS_KNOWN:
-            (found,) = self._ask(f"describing {name}", lambda admin: admin.describe_topics([name]))
+            (found,) = self._ask(f"查看 {name}", lambda admin: admin.describe_topics([name]))
             if found["error_code"]:
-                raise as_ours(errors.for_code(found["error_code"])(), self.settings, f"describing {name}")
+                raise as_ours(errors.for_code(found["error_code"])(), self.settings, f"查看 {name}")
             count = len(found["partitions"])
             self._partitions[name] = time.monotonic(), count
         return count
@@ -317,11 +317,11 @@ class KafkaLog(EventLog):
         return self._offsets(dict.fromkeys(places, OffsetSpec.LATEST))
 
     def _offsets(self, specs: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        asked = self._ask("looking up offsets", lambda admin: admin.list_partition_offsets(dict(specs)))
+        asked = self._ask("查位置", lambda admin: admin.list_partition_offsets(dict(specs)))
         return {place: int(found.offset) for place, found in asked.items()}
 
     def _groups_committed(self, groups: list[str]) -> dict[str, dict[TopicPartition, int]]:
-        asked = self._ask("looking up groups", lambda admin: admin.list_group_offsets(groups))
+        asked = self._ask("查消费组", lambda admin: admin.list_group_offsets(groups))
         return {
             group: {place: int(found.offset) for place, found in asked.get(group, {}).items() if found.offset >= 0}
             for group in groups

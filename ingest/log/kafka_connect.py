@@ -38,14 +38,14 @@ def connected(settings: KafkaSettings, make: Callable[..., T], **more: Any) -> T
         return watches[-1].client
 
     try:
-        with mapped(settings, "connecting"):
+        with mapped(settings, "连接"):
             made = make(**connection(settings), kafka_client=network, **more)
     except BaseException as error:
         for watch in watches:
             with suppress(errors.KafkaError, OSError, RuntimeError):
                 watch.client.close()
         for why in (why for watch in watches for why in watch.failures):
-            said = as_ours(why, settings, "connecting")
+            said = as_ours(why, settings, "连接")
             if isinstance(error, Unavailable) and isinstance(said, ConfigError):
                 raise said from None  # the chain would only say that time was up
         raise

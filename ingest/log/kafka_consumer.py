@@ -121,7 +121,7 @@ class KafkaMember(Consumer):
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         self._check_open("poll")
         deadline = time.monotonic() + timeout
-        with self._owner(), mapped(self._settings, f"polling {self._kafka_topic}"):
+        with self._owner(), mapped(self._settings, f"读取 {self._kafka_topic}"):
             try:
                 paused = self._consumer.paused()
                 if paused:
@@ -142,7 +142,7 @@ class KafkaMember(Consumer):
         self._check_open("commit")
         if not positions:
             return
-        with self._owner(), mapped(self._settings, f"committing to {self._kafka_topic}"):
+        with self._owner(), mapped(self._settings, f"提交 {self._kafka_topic}"):
             self._check_owned(positions)
             for partition, offset in positions.items():
                 if not 0 <= offset <= self._next[partition]:
@@ -154,7 +154,7 @@ class KafkaMember(Consumer):
 
     def seek(self, partition: int, offset: int) -> None:
         self._check_open("seek")
-        with self._owner(), mapped(self._settings, f"seeking in {self._kafka_topic}"):
+        with self._owner(), mapped(self._settings, f"定位 {self._kafka_topic}"):
             if partition not in self._next:
                 raise NotAssigned(f"{self._group} seeks in a partition that it does not own", {partition})
             place = TopicPartition(self._kafka_topic, partition)

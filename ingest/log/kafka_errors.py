@@ -32,7 +32,7 @@ _TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeE
 
 @contextmanager
 def mapped(settings: KafkaSettings, what: str) -> Iterator[None]:
-    """kafka-python's errors as ours; ``what`` was being done, in English."""
+    """kafka-python's errors as ours; ``what`` was being done, in Chinese."""
     try:
         yield
     except ShengwenError:
@@ -54,7 +54,7 @@ def as_ours(error: BaseException, settings: KafkaSettings, what: str) -> Shengwe
         return ConfigError(f"Kafka（{where(settings)}）的证书通不过检查：检查 log.kafka.ca_file 和服务器地址")
     if isinstance(error, errors.AuthorizationError):
         return ConfigError(
-            f"Kafka 用户 {settings.username or '（未登录）'} 没有权限（{what}: {name}）："
+            f"Kafka 用户 {settings.username or '（未登录）'} 没有权限（{what}：{name}）："
             f"请管理员给它主题和消费组 {settings.prefix}* 的读、写、查看权限"
         )
     if isinstance(error, errors.UnknownTopicOrPartitionError):
@@ -62,17 +62,17 @@ def as_ours(error: BaseException, settings: KafkaSettings, what: str) -> Shengwe
     if isinstance(error, _TOO_LARGE):
         return Poison(f"记录太大，Kafka 或 log.kafka.message_bytes 不允许（{what}）")
     if isinstance(error, errors.KafkaConfigurationError | errors.UnsupportedVersionError):
-        return ConfigError(f"[log.kafka] 的设置和这台 Kafka 不合（{what}: {name}）")
+        return ConfigError(f"[log.kafka] 的设置和这台 Kafka 不合（{what}：{name}）")
     if isinstance(error, _AWAY) or _closed_by_another(error):
         return _away(settings, what, name)
     if getattr(error, "retriable", False):
-        return Retryable(f"Kafka（{where(settings)}）暂时做不到，会自动再试（{what}: {name}）")
-    return Permanent(f"Kafka（{where(settings)}）出错，要人处理，请看它的日志（{what}: {name}）")
+        return Retryable(f"Kafka（{where(settings)}）暂时做不到，会自动再试（{what}：{name}）")
+    return Permanent(f"Kafka（{where(settings)}）出错，要人处理，请看它的日志（{what}：{name}）")
 
 
 def _away(settings: KafkaSettings, what: str, name: str) -> Unavailable:
     return Unavailable(
-        f"连不上 Kafka（{where(settings)}）：确认它已启动，log.kafka.servers 里的地址正确（{what}: {name}）"
+        f"连不上 Kafka（{where(settings)}）：确认它已启动，log.kafka.servers 里的地址正确（{what}：{name}）"
     )
 
 

@@ -97,7 +97,7 @@ def test_the_days_pages_hold_across_runs_and_begin_anew_at_midnight_in_beijing(s
     shop.reviews["1"] = [review(n) for n in range(70, 0, -1)]
     home.configure(jd=shop.settings("1", pages_per_day=3))
     report = home.crawl("jd")
-    assert (report.status, report.reason, shop.hits["1"]) == ("partial", "pages_per_day: 3 pages read today", 3)
+    assert (report.status, report.reason, shop.hits["1"]) == ("partial", "pages_per_day：今天已读 3 页", 3)
     home.now = NOON + timedelta(hours=11, minutes=59)  # 23:59
     assert (home.crawl("jd").status, shop.hits["1"]) == ("partial", 3)
     home.now = NOON + timedelta(hours=12)

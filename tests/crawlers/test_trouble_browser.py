@@ -249,7 +249,7 @@ def troubles(platform: Platform) -> list[Trouble]:
         hole("comments_half_body", comments, "half_body", fewer),
         hole("comments_gzip_bomb", comments, "gzip_bomb", fewer, "too_large|capture_"),
         hole("comments_http_502", comments, "http_502", fewer, "http_502"),
-        hole("search_reset", search, "reset", without_later_posts, "search: "),
+        hole("search_reset", search, "reset", without_later_posts, "搜索中断"),
         Trouble("replies_half_body", _not_first_sub_page, cut_replies, without_later_replies, "capture_|stalled"),
         Trouble("comments_in_a_circle", at(every_comments), circle, fewer, "partial|complete"),
         stop("comments_captcha", at(comments), _said(platform, captcha), up_to_comments),
