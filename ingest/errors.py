@@ -14,8 +14,9 @@
     └── UserError            what a person typed cannot be done; the message says what to do
         └── QueryError       a query that cannot be parsed; carries the position and a suggestion
 
-Messages reach users (a command's error, the sources page, a dead letter, the answer to a push) and are in Chinese: where
-it is, which setting, what to do; a server's own words stand in parentheses. Only a ContractError speaks to developers.
+Messages reach users (a command's error, the sources page, a dead letter, the answer to a push) and are in Chinese:
+where it is, which setting, what to do; a server's own words stand in parentheses. Only a ContractError speaks to
+developers.
 Each client library's exceptions are mapped onto this tree once, where the library is called.
 """
 

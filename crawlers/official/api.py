@@ -46,6 +46,8 @@ class Tally:
     fill: FillTally = field(default_factory=FillTally)
     lacking: set[str] = field(default_factory=set)
     """What pages lacked although the API promises it."""
+    unread: str = ""
+    """What beside the list could not be read, in Chinese."""
     cut_off: tuple[str, ...] = ()
     """See :class:`ingest.coverage.Coverage`."""
     status: Status = "complete"
@@ -59,7 +61,7 @@ class Tally:
         short = [f"有 {self.missing} 条计了数却没有给出"] if self.missing else []
         if self.lacking:
             short.append(f"答复里缺少 {'、'.join(sorted(self.lacking)[:5])}：接口可能变了")
-        return "；".join(short)
+        return "；".join([*short, self.unread] if self.unread else short)
 
     def look(self, page: Page) -> None:
         """Count what one page's records have, and what it lacks."""
@@ -192,7 +194,7 @@ class OfficialApi(ABC):
 
     def _close_books(self, tallies: Sequence[Tally]) -> None:
         try:
-            self.kit.pipeline.flush()
+            self.flush()
             if not tallies:
                 tally = Tally(self.name, self.kit.clock.now())
                 tally.end(tally.started, self.status, self.signal, self.reason)
@@ -225,9 +227,18 @@ class OfficialApi(ABC):
         tally.pages += 1
         page = self.parsed(payload)
         tally.look(page)
+        page = self.completed(page, payload, tally)
         taken = self.kit.pipeline.take(page, payload, query=tally.query, parser=page.endpoint, since=since)
         tally.count(taken)
         return page, taken
+
+    def completed(self, page: Page, payload: Payload, tally: Tally) -> Page:
+        """A page with what its records have elsewhere."""
+        return page
+
+    def flush(self) -> None:
+        """Make everything taken so far durable."""
+        self.kit.pipeline.flush()
 
     def parsed(self, payload: Payload) -> Page:
         """Parse one answer. Raises ApiRefused for one that is no data."""
@@ -248,6 +259,8 @@ class WindowedApi(OfficialApi):
     """The last page that the platform gives; a window with more is halved."""
 
     settings: WindowedSettings
+    looking_back = False
+    """Whether a pass back is under way, for edits and 追评, and not the news."""
 
     @abstractmethod
     def page_call(self, target: Target, window: Window, page: int) -> Call:
@@ -258,6 +271,7 @@ class WindowedApi(OfficialApi):
         longest = timedelta(days=self.settings.window_days)
         ladder = self.kit.settings.of(self.platform).revisit_hours
         for lane in lanes(self.settings, self.kit.ledger, target.key, now, ladder):
+            self.looking_back = lane.full
             known = tally.window[0]
             tally.window = (lane.since if known is None else min(lane.since, known), lane.until)
             for window in windows(lane.since, lane.until, longest):
@@ -265,7 +279,7 @@ class WindowedApi(OfficialApi):
                 self._settle(lane, window)
 
     def _settle(self, lane: Lane, window: Window) -> None:
-        self.kit.pipeline.flush()  # the watermark never runs ahead of the log
+        self.flush()  # the watermark never runs ahead of the log
         done = window.until >= lane.until
         self.kit.ledger.settle(lane.key, None, full=lane.full and done, through=window.until)
 

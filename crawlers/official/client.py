@@ -95,6 +95,8 @@ class Call:
     send: Callable[[], httpx.Request]
     real: str
     posted: bytes = b""
+    share: float = 1.0
+    """Of the day's calls, how many may be spent when this one is made."""
 
 
 class Client:
@@ -143,7 +145,7 @@ class Client:
             raise QuotaSpent(f"{error}，由下一轮继续；可以调小 requests_per_minute") from None
 
     def _once(self, call: Call) -> Payload:
-        self._turn()
+        self._turn(call.share)
         request = call.send()
         try:
             payload = self._fetch(request, call)
@@ -218,7 +220,7 @@ class Client:
 
     # -- manners ----------------------------------------------------------------------------------------------------
 
-    def _turn(self) -> None:
+    def _turn(self, share: float) -> None:
         """Wait for this request's turn and take it out of the day's quota."""
         if self._stop.is_set():
             raise Stopped(LEFT)
@@ -227,8 +229,10 @@ class Client:
             if pause > 0:
                 self._sleep(pause)
         today = self._clock.now().astimezone(BEIJING).date().isoformat()
-        if not self._ledger.budgets.spend_today(today, self._settings.requests_per_day):
-            raise QuotaSpent(f"requests_per_day：今天的 {self._settings.requests_per_day} 次调用用完了，明天自动继续")
+        limit = int(self._settings.requests_per_day * share)
+        if not self._ledger.budgets.spend_today(today, limit):
+            what = "" if share == 1 else "里可用于追评的"
+            raise QuotaSpent(f"requests_per_day：今天{what} {limit} 次调用用完了，明天自动继续")
         self._last = self._clock.monotonic()
 
     def _sleep(self, seconds: float) -> None:

@@ -146,7 +146,10 @@ class JosSettings(WindowedSettings):
 
 
 class TopSettings(WindowedSettings):
-    """Taobao's open platform: what buyers wrote on one's own trades (淘宝开放平台). It keeps 180 days."""
+    """Taobao's open platform: what buyers wrote on one's own trades (淘宝开放平台). It keeps 180 days.
+
+    ``appends``: ask for 追评, too, one call a review (:mod:`crawlers.official.appends`).
+    """
 
     NEEDED: ClassVar[tuple[str, ...]] = ("app_key", "app_secret", "session")
 
@@ -155,6 +158,7 @@ class TopSettings(WindowedSettings):
     app_secret: SecretStr = NO_SECRET
     session: SecretStr = NO_SECRET
     sign_method: Literal["md5", "hmac", "hmac-sha256"] = "hmac-sha256"
+    appends: bool = True
     history_days: float = Field(default=179.0, gt=0, le=180)
 
 

@@ -25,6 +25,7 @@ def signed_form(
     login: Mapping[str, str],
     secret: str,
     how: SignMethod = "md5",
+    share: float = 1.0,
 ) -> Call:
     """``asked`` is the method's own part; ``login``: the keys that say who asks. Signed anew for each try."""
 
@@ -44,4 +45,5 @@ def signed_form(
         send=lambda: client.http.build_request("POST", url, data=form()),
         real=real,
         posted=urlencode({"method": method, **asked}).encode(),
+        share=share,
     )

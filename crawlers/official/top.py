@@ -1,4 +1,5 @@
-"""Taobao's open platform (TOP): what buyers wrote on one's own trades, by ``taobao.traderates.get``.
+"""Taobao's open platform (TOP): what buyers wrote on one's own trades (``taobao.traderates.get``), and what they added
+(``tmall.traderate.feeds.get``).
 
 The platform keeps 180 days, gives pages 1 to 200 of at most 150, and signs by MD5 or HMAC.
 """
@@ -7,17 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from crawlers.config import Platform
-from crawlers.official.api import Target, WindowedApi
+from crawlers.ledger import ListState
+from crawlers.official.api import NEVER, Tally, Target, WindowedApi
+from crawlers.official.appends import SHARE, Appends
 from crawlers.official.client import Call, Kind, Refusal, text_of
 from crawlers.official.config import TopSettings
 from crawlers.official.gateway import CLOCK, signed_form
 from crawlers.official.windows import Window
+from crawlers.payload import Page, Payload
+from crawlers.pipeline import Taken
+from crawlers.tmall.openapi import order_lines
 from ingest.clock import BEIJING
 
 METHOD: Final = "taobao.traderates.get"
+FEEDS: Final = "tmall.traderate.feeds.get"
 REAL: Final = "https://eco.taobao.com/router/rest"
 PAGE_SIZE: Final = 150
 FIELDS: Final = "tid,oid,role,nick,result,created,item_title,num_iid,content,reply"
@@ -58,12 +67,39 @@ class Top(WindowedApi):
             "page_size": str(PAGE_SIZE),
             "use_has_next": "true",
         }
+        return self._call(METHOD, asked)
+
+    def _call(self, method: str, asked: Mapping[str, str], share: float = 1.0) -> Call:
         settings = self.settings
         return signed_form(
-            self.client, self.kit.clock, url=settings.url, real=REAL, method=METHOD, asked=asked,
+            self.client, self.kit.clock, url=settings.url, real=REAL, method=method, asked=asked,
             login={"app_key": settings.app_key, "session": settings.session.get_secret_value()},
-            secret=settings.app_secret.get_secret_value(), how=settings.sign_method,
+            secret=settings.app_secret.get_secret_value(), how=settings.sign_method, share=share,
         )  # fmt: skip
+
+    @cached_property
+    def appends(self) -> Appends:
+        """What is known of 追评 in this run."""
+        return Appends(self._feed, self.kit.ledger, self.kit.settings.tmall.revisit_hours)
+
+    def _feed(self, line: str) -> Page:
+        return self.parsed(self.client.ask(self._call(FEEDS, {"child_trade_id": line}, SHARE)))
+
+    def completed(self, page: Page, payload: Payload, tally: Tally) -> Page:
+        look = self.settings.appends and self.looking_back
+        drafts = self.appends.added(page.mentions, order_lines(payload.body), self.kit.clock.now(), look=look)
+        tally.unread = self.appends.shortfall
+        return replace(page, mentions=tuple(drafts))
+
+    def ask(self, call: Call, tally: Tally, since: ListState = NEVER) -> tuple[Page, Taken]:
+        answer = super().ask(call, tally, since)
+        if self.appends.ended is not None:
+            raise self.appends.ended
+        return answer
+
+    def flush(self) -> None:
+        super().flush()
+        self.appends.remember()
 
     def refusal(self, status: int, body: Mapping[str, Any]) -> Refusal | None:
         error = body.get("error_response")

@@ -119,6 +119,10 @@ class FakeTop(Fake):
     pages: int = 200
     size: int = 150
     """Smaller than asked for makes many pages of few."""
+    appended: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    """追评 by order line."""
+    feeds: list[str] = field(default_factory=list)
+    """Order lines whose feed was asked."""
 
     def answer(self, got: Got) -> Reply:
         form = form_of(got)
@@ -134,7 +138,10 @@ class FakeTop(Fake):
             return self._error(25, "Invalid signature")
         if form["session"] != self.session:
             return self._error(27, "Invalid session", "sessionkey-not-generate-by-appkey")
-        assert (form["role"], form["rate_type"], form["app_key"]) == ("buyer", "get", self.key)
+        assert form["app_key"] == self.key
+        if form["method"] == "tmall.traderate.feeds.get":
+            return self._feed(form["child_trade_id"])
+        assert (form["method"], form["role"], form["rate_type"]) == ("taobao.traderates.get", "buyer", "get")
         since, until, page = written(form["start_date"]), written(form["end_date"]), int(form["page_no"])
         if self.clock.now() - since > timedelta(days=180) or page > self.pages or int(form["page_size"]) > 150:
             return self._error(41, "Invalid arguments", "isv.invalid-parameter")
@@ -143,6 +150,19 @@ class FakeTop(Fake):
         rates = {"trade_rate": [self._rate(one) for one in part]}
         more = page * self.size < len(fits)
         return Reply({"traderates_get_response": {"trade_rates": rates, "has_next": more}})
+
+    def _feed(self, line: str) -> Reply:
+        self.feeds.append(line)
+        (one,) = (each for each in self.said if each.id == line)
+        text, at = self.appended.get(line, ("", None))
+        if at is not None and at > self.clock.now():
+            text, at = "", None
+        info = {
+            "user_nick": "买***家", "content": one.text, "comment_time": one.at.astimezone(BEIJING).strftime(CLOCK),
+            "tags": [], "has_negtv": False, "append_content": text, "append_tags": [], "append_has_negtv": bool(text),
+            "append_time": at.astimezone(BEIJING).strftime(CLOCK) if at else None,
+        }  # fmt: skip
+        return Reply({"tmall_traderate_feeds_get_response": {"tmall_rate_info": info}})
 
     def _rate(self, one: Said) -> dict[str, Any]:
         return {
