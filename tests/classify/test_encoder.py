@@ -17,7 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classify.clauses import split
-from classify.encoder import ENCODER, HEADS, MANIFEST, MOST_WINDOWS, TOKENIZER, WINDOW, Encoder, spans_of
+from classify.encoder import (
+    ENCODER,
+    HEADS,
+    MANIFEST,
+    MOST_WINDOWS,
+    TOKENIZER,
+    WINDOW,
+    Encoder,
+    _batches,
+    _Window,
+    spans_of,
+)
 from classify.load import load_classifier
 from classify.taxonomy import load_taxonomy
 from classify.transformer import TransformerClassifier
@@ -134,6 +145,19 @@ def test_every_character_of_a_clause_is_in_its_tokens(sizes: list[int], data: st
     ((first, last),) = spans_of(offsets, [(start, end)])
     assert offsets[first][0] <= start < offsets[first][1]
     assert offsets[last - 1][0] < end <= offsets[last - 1][1]
+
+
+@given(st.lists(st.integers(2, WINDOW), max_size=300))
+def test_batches_hold_every_window_once_are_small_and_little_of_them_is_padding(lengths: list[int]) -> None:
+    windows = [_Window([7] * length, number, []) for number, length in enumerate(lengths)]
+    made = _batches(windows)
+    assert sorted(window.text for batch in made for window in batch) == list(range(len(lengths)))
+    for batch in made:
+        longest = max(len(window.ids) for window in batch)
+        padding = sum(longest - len(window.ids) for window in batch)
+        assert len(batch) * longest <= 512
+        # No step in length pads more than six tokens, and each step is followed by a window as long as it.
+        assert padding <= 6 * (len({len(window.ids) for window in batch}) - 1)
 
 
 def test_the_shipped_classifier_is_this_one() -> None:
