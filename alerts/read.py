@@ -46,7 +46,7 @@ from alerts.views import (
     TicketFilter,
     TicketView,
 )
-from ingest.state import by_code_point
+from ingest.state import by_code_point, only_read
 
 __all__ = [
     "AlertDetail",
@@ -85,7 +85,7 @@ class AlertReader:
     """Reads for the page and the command line."""
 
     def __init__(self, engine: Engine, settings: AlertSettings | None = None) -> None:
-        self._engine = engine
+        self._engine = only_read(engine)
         self._settings = settings
 
     def open_alerts(self) -> Sequence[AlertView]:

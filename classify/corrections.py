@@ -32,7 +32,7 @@ from classify.base import Utterance
 from ingest.analysis import Analysis, ClassifiedMention, Sentiment, SentimentLabel, TagOpinion, classified
 from ingest.clock import Clock
 from ingest.mention import Mention
-from ingest.state import Base, UtcDateTime, insert_into, state_errors
+from ingest.state import Base, UtcDateTime, insert_into, reading, state_errors
 
 CORRECTED = "+corrected"
 """Stands behind the model's name in an analysis that a person corrected."""
@@ -213,7 +213,7 @@ class Corrections:
         """The corrections of those mentions that have one, by mention id."""
         ids = list(mention_ids)
         found: dict[str, Correction] = {}
-        with state_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             for start in range(0, len(ids), _CHUNK):
                 some = select(_table()).where(_table().c.mention_id.in_(ids[start : start + _CHUNK]))
                 found.update((row.mention_id, _read(row)) for row in connection.execute(some))
@@ -222,7 +222,7 @@ class Corrections:
     def all(self) -> list[Correction]:
         """Every correction, oldest first."""
         table = _table()
-        with state_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_read(row) for row in connection.execute(select(table).order_by(table.c.made_at, table.c.id))]
 
     def applied(self, mentions: Sequence[ClassifiedMention]) -> list[ClassifiedMention]:

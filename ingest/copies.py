@@ -43,7 +43,7 @@ from ingest.copy_tables import (
 )
 from ingest.likeness import THRESHOLD, Fingerprint, fingerprint_of, similarities
 from ingest.mention import Mention
-from ingest.state import state_errors
+from ingest.state import reading, state_errors
 
 REMEMBERED: Final = timedelta(days=90)
 """A fingerprint goes when its mention was not collected for so long."""
@@ -167,7 +167,7 @@ class Copies:
         members = table(CopyMember)
         many = func.count(members.c.mention_id)
         sizes = select(many.label("n")).group_by(members.c.group_id).having(many > 1).subquery()
-        with state_errors(), self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             groups, mentions = connection.execute(
                 select(func.count(), func.coalesce(func.sum(sizes.c.n), 0)).select_from(sizes)
             ).one()

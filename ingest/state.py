@@ -260,8 +260,13 @@ def state_errors() -> Iterator[None]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: on SQLite it waits for no writer. SQLAlchemy's errors as ours."""
-    with state_errors(), engine.connect().execution_options(reads_only=True) as connection:
+    with state_errors(), only_read(engine).connect() as connection:
         yield connection
+
+
+def only_read(engine: Engine) -> Engine:
+    """The engine for transactions that only read: on SQLite they neither wait for a writer nor keep one waiting."""
+    return engine.execution_options(reads_only=True)
 
 
 def counting(engine: Engine) -> Engine:

@@ -24,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from ingest.clock import Clock
-from ingest.state import Base, insert_into, state_errors
+from ingest.state import Base, insert_into, reading, state_errors
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class Lease:
 def holder(engine: Engine, name: str = SCHEDULER) -> Holder | None:
     """Who holds a lease now; null for nobody. Raises our errors."""
     rows = _table()
-    with state_errors(), engine.connect() as connection:
+    with reading(engine) as connection:
         live = select(rows.c.owner, rows.c.until).where(rows.c.name == name, rows.c.until > DatabaseNow())
         found = connection.execute(live).first()
     return None if found is None else Holder(found.owner, datetime.fromtimestamp(found.until / 1000, UTC))

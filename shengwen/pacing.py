@@ -16,6 +16,7 @@ from crawlers.config import CrawlSettings, Platform, PlatformSettings, Target
 from crawlers.heat import DEFAULT_BOUNDS, OFFICIAL, Heat, HeatBook
 from crawlers.hours import quiet_spans, quiet_until
 from ingest.clock import BEIJING
+from ingest.state import only_read
 
 TOGETHER: Final = 0.1
 """A target that is due within this share of the shortest interval is read along with those that are due now."""
@@ -105,7 +106,7 @@ def _called(target: Target, engine: Engine, platform: Platform) -> str:
         return target.keyword
     product = target.sku or target.item_id
     if product:
-        with engine.connect() as connection:
+        with only_read(engine).connect() as connection:
             name = names_of(connection, [product]).get((platform, product))
         if name:
             return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}…"
