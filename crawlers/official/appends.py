@@ -54,13 +54,14 @@ class Appends:
         return [self._one(draft, lines.get(draft.native_id), now, look=look) for draft in drafts]
 
     def _one(self, draft: Draft, line: str | None, now: datetime, *, look: bool) -> Draft:
-        state = self._ledger.list_state(_key(draft.native_id))
+        key = f"append:{draft.native_id}"
+        state = self._ledger.list_state(key)
         found: list[Append] | None = None
         if look and line is not None and self._asking and self._due(draft.created_at, state.settled_at, now):
-            found = self._read(line)
+            found = self._read(line, key, state.total or 0)
         if found is None:
             return replace(draft, excerpt=True) if state.total else draft
-        self._asked[_key(draft.native_id)] = len(found)
+        self._asked[key] = len(found)
         return replace(draft, appends=found)
 
     @property
@@ -74,15 +75,18 @@ class Appends:
             return True
         return bool(self._ladder) and now - last >= self._ladder[-1] * HOUR
 
-    def _read(self, line: str) -> list[Append] | None:
-        """The 追评 of one review; None when it could not be read."""
+    def _read(self, line: str, key: str, known: int) -> list[Append] | None:
+        """The 追评 of one review; None when it could not be read. One that the platform refuses counts as asked: its
+        trade may be gone."""
         try:
             page = self._ask(line)
         except (QuotaSpent, Stopped) as ended:
             self.ended = ended
         except ApiRefused as refused:
-            # One order line may be refused, as its trade is gone; a missing permission is about all of them.
-            self._failure(refused.reason, all_of_them=refused.signal != "unknown")
+            this_one = refused.signal == "unknown"  # a missing permission is about all of them
+            if this_one:
+                self._asked[key] = known
+            self._failure(refused.reason, all_of_them=not this_one)
         except Unavailable as error:
             self._failure(str(error))
         else:
@@ -111,7 +115,3 @@ class Appends:
         for key, count in self._asked.items():
             self._ledger.settle(key, count, full=False)
         self._asked.clear()
-
-
-def _key(native_id: object) -> str:
-    return f"append:{native_id}"

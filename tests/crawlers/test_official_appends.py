@@ -119,6 +119,8 @@ def test_one_trade_that_is_gone_hides_no_other(tmp_path: Path) -> None:
         done = home.run(**top_keys(server, window_days=90))
         assert (done.status, done.reason) == ("partial", "有 1 条评价的追评没有读到")
         assert appended(home) == {"第1条：升温慢": "又漏了", "第7条：升温慢": "也漏了"}
+        home.clock.advance(HOUR)
+        assert home.run(**top_keys(server, window_days=90, full_pass_hours=1)).status == "complete", "told once"
         fake.trouble, before = lambda got: GONE if is_feed(got) else None, home.ids()
         home.clock.advance(31 * 24 * HOUR)
         asked = len(server.got)
