@@ -53,8 +53,8 @@ def test_what_a_buyer_adds_later_becomes_a_revision_and_stays(tmp_path: Path) ->
         assert added.appends[0].created_at == NOW - timedelta(days=3)
 
         fake.appended["10002"] = ("修好了", NOW + timedelta(days=2))  # a review that was ten days old
-        for _ in range(24 * 30 // 6):
-            home.clock.advance(6 * HOUR)
+        for _ in range(24 * 30 // 12):
+            home.clock.advance(12 * HOUR)
             assert home.run(**top_keys(server)).status == "complete"
         assert appended(home) == {"第12条：升温慢": "用了一个月，接口开始漏水，电话[电话]", "第2条：升温慢": "修好了"}
         assert Counter(home.ids().values()) == Counter({1: 19, 2: 1})
@@ -63,11 +63,11 @@ def test_what_a_buyer_adds_later_becomes_a_revision_and_stays(tmp_path: Path) ->
 def test_a_new_review_is_not_asked_for_and_an_old_one_less_and_less_often(tmp_path: Path) -> None:
     with world(tmp_path, "top", FakeTop, said=[Said("1", NOW - timedelta(hours=1), "升温慢")]) as (home, fake, server):
         asked: list[float] = []
-        for run in range(24 * 100 // 6):
+        for run in range(24 * 100 // 12):
             home.run(**top_keys(server))
             if len(fake.feeds) > len(asked):
-                asked.append(run / 4)
-            home.clock.advance(6 * HOUR)
+                asked.append(run / 2)
+            home.clock.advance(12 * HOUR)
         assert len(fake.feeds) == len(asked), "at most once a run"
         assert asked[0] >= 1
         assert len([day for day in asked if day <= 32]) <= 5
